@@ -1,0 +1,27 @@
+"""What every dataset promises: targets, neighbours, decoded frames. Cropping and augmentation live elsewhere."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from lumde.structures import Frame, FrameKey
+
+
+class FrameDataset(ABC):
+    """Frames in sequences. Subclasses nest `Config(Named)` and fill `targets`."""
+
+    provides: ClassVar[tuple[str, ...]] = ()  # of "sources", "depth", "pose", "mask", "right", "object_ids"
+    targets: Sequence[FrameKey]  # the frames asked for, in order
+    expected: int | None = None  # the protocol's count of targets, when a published list was asked for
+    protocol: ClassVar[str] = "generic"  # default evaluation protocol (evaluators)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Prepare what depends on the epoch (endless worlds); stateless: a function of (config, epoch)."""
+
+    @abstractmethod
+    def neighbour(self, key: FrameKey, offset: int) -> FrameKey | None:
+        """The frame `offset` positions away, None beyond a sequence's end or where a frame is missing."""
+
+    @abstractmethod
+    def read(self, key: FrameKey) -> Frame:
+        """Decode one frame; DataError names the file that cannot be used."""

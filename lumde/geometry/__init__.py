@@ -1,0 +1,1 @@
+"""Pure functions of cameras, depth, motion and warping."""

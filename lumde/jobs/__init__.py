@@ -1,0 +1,1 @@
+"""One whole job per file."""

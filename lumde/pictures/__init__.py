@@ -1,0 +1,1 @@
+"""Colour maps, panels and curves."""
