@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -18,10 +19,16 @@ class Method(nn.Module, ABC):
 
     streams: ClassVar[tuple[str, ...]] = ("main",)  # data streams it reads, each named in the config
     phases: ClassVar[tuple[str, ...]] = ("student",)  # optimised in turn within one step
-    needs: ClassVar[tuple[str, ...]] = ()  # fields the main stream must provide
+    needs: tuple[str, ...] = ()  # fields the main stream must provide; may depend on the config
     teacher_gives: ClassVar[tuple[str, ...]] = ()  # what it asks of a teacher: "depth", "features"
     source: ClassVar[str]  # the paper
     student: DepthNet  # what is evaluated, exported, shipped
+    network_dtype: torch.dtype = torch.float32  # set by the loop; only `run` looks at it
+
+    def __init__(self) -> None:
+        """Start with nothing to monitor."""
+        super().__init__()
+        self.monitors: dict[str, Tensor] = {}  # of the last batch: logged, never minimised
 
     @abstractmethod
     def trainable(self, phase: str) -> Iterable[nn.Parameter]:
@@ -32,5 +39,21 @@ class Method(nn.Module, ABC):
         """Weighted scalar terms of `phase`; the loop minimises their sum and logs each."""
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
-        """What the log shows of the first sample."""
-        return {}
+        """What the log shows of the first sample, RGB in [0, 1]."""
+        return {"input": batch["main"].image[0]}
+
+    @property
+    def unit(self) -> str:
+        """Unit of the student's depth: "metres" only where the training fixes it."""
+        return "relative"
+
+    @property
+    def pose_net(self) -> nn.Module | None:
+        """The pose network that training leaves behind, if any."""
+        return None
+
+    def run(self, net: nn.Module, *inputs: Tensor) -> Any:
+        """Run a network in `network_dtype`; geometry, warp and losses stay outside, in fp32."""
+        enabled = self.network_dtype != torch.float32
+        with torch.autocast(inputs[0].device.type, dtype=self.network_dtype, enabled=enabled):
+            return net(*inputs)

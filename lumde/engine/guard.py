@@ -1,0 +1,90 @@
+"""Keeps bad numbers out of weights, moments and BatchNorm statistics.
+
+A skipped optimiser step alone does not protect BatchNorm: one NaN pixel poisons its statistics in the forward
+pass. So inputs are checked before it, and buffers are put back when a step is thrown away.
+"""
+
+import statistics
+from collections import deque
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor, nn
+
+from lumde.structures import FrameBatch
+
+MAX_IN_A_ROW = 25  # then the weights themselves are suspect: rewind
+WINDOW = 200  # finite losses a spike is judged against
+SPIKE_FACTOR = 10.0  # a loss this many times the running median is not learned from
+
+
+@dataclass
+class Guard:
+    """Counts what was thrown away and decides when that is too much."""
+
+    bad_batches: int = 0
+    bad_steps: int = 0
+    spikes: int = 0
+    in_a_row: int = 0
+    rewinds: int = 0
+    last_reason: str = ""
+    losses: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+
+    def note_bad(self, reason: str) -> None:
+        """Count a thrown-away step."""
+        self.last_reason = reason
+        self.in_a_row += 1
+        if reason.startswith("batch"):
+            self.bad_batches += 1
+        elif reason.startswith("spike"):
+            self.spikes += 1
+        else:
+            self.bad_steps += 1
+
+    def note_good(self, loss: float) -> None:
+        """Count a step that was taken."""
+        self.in_a_row = 0
+        self.losses.append(loss)
+
+    def is_spike(self, loss: float) -> bool:
+        """Tell whether a finite loss is far outside what was seen lately."""
+        if len(self.losses) < WINDOW // 2:
+            return False
+        middle = statistics.median(self.losses)
+        spread = statistics.median(abs(value - middle) for value in self.losses)
+        return abs(loss - middle) > max(SPIKE_FACTOR * abs(middle), 50 * spread)
+
+    @property
+    def lost(self) -> bool:
+        """True when skipping no longer helps."""
+        return self.in_a_row >= MAX_IN_A_ROW
+
+    def counts(self) -> dict[str, int]:
+        """What was skipped so far, for logs and results."""
+        return {
+            "bad_batches": self.bad_batches,
+            "bad_steps": self.bad_steps,
+            "spikes": self.spikes,
+            "rewinds": self.rewinds,
+        }
+
+
+def bad_field(batch: FrameBatch) -> str | None:
+    """Name the first field of a batch that holds a non-finite number, None when all are sound."""
+    for f in fields(batch):
+        value = getattr(batch, f.name)
+        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            return f.name
+    return None
+
+
+def copy_buffers(module: nn.Module) -> list[Tensor]:
+    """Copy every buffer (BatchNorm statistics) to be put back by `restore_buffers`."""
+    return [buffer.detach().clone() for buffer in module.buffers()]
+
+
+def restore_buffers(module: nn.Module, copies: list[Tensor]) -> None:
+    """Undo what forward passes did to the buffers since `copy_buffers`."""
+    with torch.no_grad():
+        for buffer, copy in zip(module.buffers(), copies, strict=True):
+            buffer.copy_(copy)

@@ -1,0 +1,259 @@
+"""The training loop. It knows phases and terms, and no method's name.
+
+Reproducibility: data and random numbers are functions of (seed, step), so a run that was cut and resumed ends in
+the same bits as one that was not (same machine class, same thread count).
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from lumde.data.loader import Batches
+from lumde.engine import checkpoint
+from lumde.engine.guard import Guard, bad_field, copy_buffers, restore_buffers
+from lumde.engine.log import RunLog, to_numbers
+from lumde.engine.optimize import OptimizerConfig, make_optimizer, set_rate
+from lumde.engine.signals import StopRequest
+from lumde.errors import CheckpointError, NumericsError
+from lumde.methods.base import Method
+from lumde.models import DepthModel
+from lumde.structures import FrameBatch
+
+
+@dataclass(kw_only=True)
+class LoopConfig:
+    """Budget, cadences and number format."""
+
+    steps: int = 0  # 0 = follow from `minutes`
+    minutes: float = 0.0  # training time; turned into steps once the first steps were timed
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool = True
+    ema: float = 0.0  # decay of averaged weights, 0 = off; averaged weights are what is shipped
+    log_every_steps: int = 20
+    picture_every_steps: int = 500
+    checkpoint_every_steps: int = 500
+    validate_every_steps: int = 0  # 0 = only at the end
+
+    def __post_init__(self) -> None:
+        if (self.steps > 0) == (self.minutes > 0):
+            raise ValueError("give either steps or minutes, as a positive number")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be in [0, 1), found {self.ema}")
+        if min(self.log_every_steps, self.picture_every_steps, self.checkpoint_every_steps) < 1:
+            raise ValueError("log_, picture_ and checkpoint_every_steps must be at least 1")
+
+
+WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, caches)
+TIMED = 15  # steps after them that a budget in minutes is calibrated on
+
+
+class Loop:
+    """One run: owns optimisers, averaged weights and the step counter; checkpoints and resumes them."""
+
+    def __init__(
+        self,
+        config: LoopConfig,
+        method: Method,
+        streams: dict[str, Batches],
+        optimizers: dict[str, OptimizerConfig],
+        model: DepthModel,
+    ) -> None:
+        """Join parts; `model` wraps the method's student as it will be shipped."""
+        self.config, self.method, self.streams, self.model = config, method, streams, model
+        self.rates = optimizers
+        self.optimizers = {
+            phase: make_optimizer(optimizers[phase], parameters)
+            for phase in method.phases
+            if (parameters := list(method.trainable(phase)))
+        }
+        decay = get_ema_multi_avg_fn(config.ema)
+        self.averaged = AveragedModel(method.student, multi_avg_fn=decay, use_buffers=True) if config.ema else None
+        self.guard = Guard()
+        self.step, self.steps = 0, config.steps
+        self.seconds = 0.0  # spent training so far, over all resumes
+        self.total_wait = 0.0
+
+    def run(self, folder: Path, log: RunLog, validate: Any = None) -> None:
+        """Train to the end of the budget, or save and raise Interrupted on a signal."""
+        checkpoints = folder / "checkpoints"
+        started, before = time.monotonic(), self.seconds
+        batches = {name: stream.iterate(self.step) for name, stream in self.streams.items()}
+        with StopRequest() as stop:
+            while not self.finished:
+                waited = time.monotonic()
+                batch = {name: next(stream) for name, stream in batches.items()}
+                wait = time.monotonic() - waited
+                self.total_wait += wait
+                values = self.train_step(batch)
+                self.step += 1
+                self.seconds = before + time.monotonic() - started
+                log.advance()
+                self._fix_steps(log)
+                if self.guard.lost:
+                    self._rewind(checkpoints, log)
+                if self._due(self.config.log_every_steps):
+                    log.scalars(self.step - 1, values, self.total_wait / max(1e-9, self.seconds - before))
+                if self._due(self.config.picture_every_steps):
+                    self._log_pictures(log, batch)
+                if self._due(self.config.checkpoint_every_steps) or self.finished or stop.received:
+                    self.save(checkpoints)
+                if validate and self.config.validate_every_steps and self._due(self.config.validate_every_steps):
+                    log.scalars(self.step - 1, validate(), 0.0)
+                stop.raise_if_received(f"stopped at step {self.step}, state saved; go on with --resume")
+
+    @property
+    def finished(self) -> bool:
+        """True when the budget is spent."""
+        return 0 < self.steps <= self.step
+
+    def train_step(self, batch: dict[str, FrameBatch]) -> dict[str, float]:
+        """One step of every phase. A step with bad numbers leaves no trace in weights, moments or buffers."""
+        torch.manual_seed(_step_seed(self.config.seed, self.step))
+        self.method.train()
+        for name, frames in batch.items():
+            if field := bad_field(frames):
+                self.guard.note_bad(f"batch: non-finite {name}.{field} in {', '.join(frames.keys[:2])}")
+                return {"loss": math.nan}
+        values: dict[str, float] = {}
+        for phase in self.optimizers:
+            buffers = copy_buffers(self.method)
+            terms = self.method.terms(batch, phase, self.step)
+            if not terms:  # e.g. the critic during its warm-up
+                continue
+            numbers, reason = self._minimise(phase, terms)
+            values |= numbers
+            if reason:
+                restore_buffers(self.method, buffers)
+                self.guard.note_bad(reason)
+                return values
+        self.guard.note_good(values["loss"])
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.method.student)
+        return values
+
+    def _minimise(self, phase: str, terms: dict[str, Tensor]) -> tuple[dict[str, float], str | None]:
+        """Back-propagate the sum of `terms` and step, unless the numbers are bad: then say why."""
+        optimizer, config = self.optimizers[phase], self.rates[phase]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        loss = torch.stack(list(terms.values())).sum()
+        numbers = to_numbers({**terms, **self.method.monitors, "loss": loss})
+        if phase != self.method.phases[0]:
+            numbers[f"loss_{phase}"] = numbers.pop("loss")
+        total = float(loss.detach())
+        if not math.isfinite(total):
+            return numbers, f"{phase}: loss is {total}"
+        if numbers.get("bad_grid"):
+            return numbers, f"{phase}: {numbers['bad_grid']:.0f} non-finite sampling positions"
+        if phase == self.method.phases[0] and self.guard.is_spike(total):
+            return numbers, f"spike: loss {total:.3g}"
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        limit = config.clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+        numbers[f"gradient_norm_{phase}"] = norm
+        if not math.isfinite(norm):
+            return numbers, f"{phase}: gradient norm is {norm}"
+        numbers[f"rate_{phase}"] = set_rate(optimizer, config, self.step, self.steps or 10**6)
+        optimizer.step()
+        return numbers, None
+
+    def save(self, checkpoints: Path) -> None:
+        """Write a checkpoint of this step."""
+        self.refresh_model()
+        checkpoint.save(checkpoints, self.model, self.state())
+
+    def refresh_model(self) -> None:
+        """Bring the shipped model up to date: averaged weights where there are some."""
+        net = self.averaged.module if self.averaged is not None else self.method.student
+        self.model.net.load_state_dict(net.state_dict())
+
+    def state(self) -> checkpoint.TrainState:
+        """Everything a resumed run needs."""
+        tensors = {f"method.{k}": v for k, v in _own_state(self.method).items()}
+        if self.averaged is not None:
+            tensors |= {f"ema.{k}": v for k, v in self.averaged.state_dict().items()}
+        for phase, optimizer in self.optimizers.items():
+            tensors |= checkpoint.flatten_optimizer(phase, optimizer)
+        facts = {
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "guard": self.guard.counts(),
+            "losses": list(self.guard.losses),
+        }
+        return checkpoint.TrainState(self.step, tensors, facts)
+
+    def restore(self, state: checkpoint.TrainState) -> None:
+        """Go on from a saved state."""
+        own = {k.removeprefix("method."): v for k, v in state.tensors.items() if k.startswith("method.")}
+        _load_strict(self.method, own)
+        if self.averaged is not None:
+            self.averaged.load_state_dict(
+                {k.removeprefix("ema."): v for k, v in state.tensors.items() if k.startswith("ema.")}
+            )
+        for phase, optimizer in self.optimizers.items():
+            checkpoint.restore_optimizer(phase, optimizer, state.tensors)
+        self.step, self.steps = state.step, int(state.facts["steps"])
+        self.seconds = float(state.facts["seconds"])
+        self.guard = Guard(**state.facts["guard"])
+        self.guard.losses.extend(state.facts["losses"])
+
+    def _due(self, every: int) -> bool:
+        return self.step % every == 0 or self.finished
+
+    def _fix_steps(self, log: RunLog) -> None:
+        """Turn a budget in minutes into a number of steps, once."""
+        if self.steps:
+            return
+        if self.step == WARMUP_TIMED:
+            self._timed_from = self.seconds
+        elif self.step >= WARMUP_TIMED + TIMED:
+            pace = (self.seconds - self._timed_from) / (self.step - WARMUP_TIMED)
+            left = self.config.minutes * 60 - self.seconds
+            self.steps = self.step + max(1, int(left / pace))
+            log.set_total(self.steps)
+            log.say(f"{self.config.minutes:g} minutes at {pace:.3f} s per step: {self.steps} steps")
+
+    def _rewind(self, checkpoints: Path, log: RunLog) -> None:
+        """Return once to the last good weights and go on with later batches; a second time, give up."""
+        found = checkpoint.newest(checkpoints) if checkpoints.is_dir() else None
+        if found is None or self.guard.rewinds:
+            raise NumericsError(
+                f"step {self.step}: {self.guard.in_a_row} bad steps in a row, the last: {self.guard.last_reason}; "
+                "lower optimizer.rate, or look at the data named above"
+            )
+        here, counts, steps, seconds = self.step, self.guard.counts(), self.steps, self.seconds
+        self.restore(found[0])
+        log.say(f"step {here}: too many bad steps, weights of step {self.step} put back, their batches skipped")
+        self.guard = Guard(**{**counts, "rewinds": counts["rewinds"] + 1})
+        self.step, self.steps, self.seconds = here, steps, seconds
+
+    def _log_pictures(self, log: RunLog, batch: dict[str, FrameBatch]) -> None:
+        self.method.eval()
+        with torch.no_grad():
+            log.pictures(self.step - 1, self.method.pictures(batch))
+        self.method.train()
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """Seed of the random numbers inside one step (ties, penalty positions, dropout)."""
+    return (seed * 0x9E3779B1 + step * 0x85EBCA77 + 0x165667B1) & 0x7FFFFFFFFFFFFFFF
+
+
+def _own_state(method: Method) -> dict[str, Tensor]:
+    """The method's state without a frozen teacher's weights, which live in the teacher's own folder."""
+    return {k: v for k, v in method.state_dict().items() if not k.startswith("teacher.")}
+
+
+def _load_strict(method: Method, own: dict[str, Tensor]) -> None:
+    missing, unexpected = method.load_state_dict(own, strict=False)
+    wrong = [k for k in missing if not k.startswith("teacher.")] + list(unexpected)
+    if wrong:
+        raise CheckpointError(f"checkpoint does not fit this config: {', '.join(wrong[:5])}")

@@ -1,0 +1,12 @@
+"""Every way to train a student, one file each. To add one: write the file, add its line."""
+
+from lumde.methods.adversarial import Adversarial
+from lumde.methods.base import Method
+from lumde.methods.photometric import Photometric
+from lumde.methods.supervised import Supervised
+
+METHODS: dict[str, type[Method]] = {
+    "photometric": Photometric,
+    "adversarial": Adversarial,
+    "supervised": Supervised,
+}

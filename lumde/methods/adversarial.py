@@ -1,0 +1,167 @@
+"""LUMDE: a light student that matches a frozen teacher per pixel and pair-wise, fools a critic that looks at whole
+depth maps, and keeps learning from the video through its own pose network.
+
+Source: Hu et al. 2022, Appl. Sci. 12(24) 12593: the three distillation terms, the pose network on the student's
+side, the transformer critic with teacher maps as real and student maps as fake, and the alternation are the
+paper's. It gives no weights, no schedule and no normalisation: every number below is ours.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lumde.errors import ConfigError
+from lumde.losses.adversarial import critic_loss, gradient_penalty, student_loss
+from lumde.losses.pairwise import depth_nodes, pairwise_affinity
+from lumde.losses.pixelwise import inverse_l1, log_l1
+from lumde.methods.base import Method, Streams
+from lumde.methods.video import VideoConfig, VideoTerms
+from lumde.nets import CRITICS
+from lumde.nets.base import DepthNet
+from lumde.pictures.colour import colour_disparity
+from lumde.registry import Named, build, choice
+from lumde.structures import DepthOutput, FrameBatch
+from lumde.teachers.base import Teacher
+
+
+class Adversarial(Method):
+    """Match the teacher per pixel and pair-wise, fool a critic of whole maps, and learn from the video too."""
+
+    phases = ("student", "critic")
+    teacher_gives = ("depth",)
+    source = "LUMDE, Appl. Sci. 2022, 12(24), 12593, after Structured KD; weights and schedule are ours"
+
+    @dataclass(kw_only=True)
+    class Config(Named):
+        """Weights; 0 switches a term off, which is how the paper's ablation is written."""
+
+        pixel_weight: float = 1.0
+        pixel: Literal["log_l1", "inverse_l1"] = "log_l1"
+        pair_weight: float = 1.0
+        pair_nodes: tuple[int, int] = (4, 8)  # rows and columns of nodes
+        holistic_weight: float = 0.1  # Structured KD's value
+        critic: Named | None = choice(CRITICS, default=None)
+        penalty_weight: float = 10.0
+        warmup_steps: int = 100  # before the critic and the holistic term
+        video_weight: float = 0.1
+        video: VideoConfig | None = None
+
+        def __post_init__(self) -> None:
+            if self.holistic_weight and self.critic is None:
+                raise ValueError("holistic_weight needs a critic, e.g. critic: {name: critic_transformer}")
+            if self.video_weight and self.video is None:
+                raise ValueError("video_weight needs a video section with a pose network")
+
+    def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
+        """Join student, frozen teacher, critic and the student's pose network."""
+        super().__init__()
+        if teacher is None:
+            raise ConfigError("teacher: missing, method adversarial imitates one (teacher: {name: run, path: RUN})")
+        self.config, self.student, self.teacher = config, student, teacher
+        self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
+        self.video = VideoTerms(config.video) if config.video and config.video_weight else None
+        self.needs = self.video.needs if self.video else ()
+        self._seen: tuple[FrameBatch, Tensor, Tensor] | None = None  # batch, teacher and student depth
+
+    def trainable(self, phase: str) -> Iterable[nn.Parameter]:
+        """Student and its pose network, or the critic."""
+        if phase == "critic":
+            return self.critic.parameters() if self.critic else ()
+        return [*self.student.parameters(), *(self.video.parameters() if self.video else ())]
+
+    def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
+        """Distillation and video terms of the student; Wasserstein terms of the critic after the warm-up."""
+        frames = batch["main"]
+        holistic = self.critic is not None and step >= self.config.warmup_steps
+        if phase == "critic":
+            return self._critic_terms(frames) if holistic else {}
+        output = self.run(self.student, frames.jittered)
+        student = self.student.depth(output.disp)
+        teacher = self.teacher.depth(frames.image)
+        self._seen = (frames, teacher, student.detach())
+        terms = self._imitation(frames, output, student, teacher)
+        if holistic:
+            terms["holistic"] = self.config.holistic_weight * student_loss(
+                self.run(self.critic, self._maps(student, teacher))
+            )
+        if self.video:
+            result = self.video(self.student, output, frames, self.run)
+            self.monitors = result.monitors
+            terms |= {name: self.config.video_weight * term for name, term in result.terms.items()}
+        return terms
+
+    def _imitation(
+        self, frames: FrameBatch, output: DepthOutput, student: Tensor, teacher: Tensor
+    ) -> dict[str, Float[Tensor, ""]]:
+        terms = {}
+        if self.config.pixel_weight:
+            loss = log_l1 if self.config.pixel == "log_l1" else inverse_l1
+            terms["pixel"] = self.config.pixel_weight * loss(student, teacher, frames.mask)
+        if self.config.pair_weight:
+            nodes = self.config.pair_nodes
+            terms["pair"] = self.config.pair_weight * self._pair(frames, output, student, teacher, nodes)
+        return terms
+
+    def _pair(
+        self, frames: FrameBatch, output: DepthOutput, student: Tensor, teacher: Tensor, nodes: tuple[int, int]
+    ) -> Tensor:
+        """Affinities of deepest features where both have them, else of the depth maps' patches."""
+        if "features" in self.teacher.gives and output.features:
+            deepest = self.teacher.features(frames.image)[-1]
+            return pairwise_affinity(output.features[-1].float(), deepest.float(), nodes)
+        return pairwise_affinity(depth_nodes(student, nodes), depth_nodes(teacher, nodes), nodes)
+
+    def _critic_terms(self, frames: FrameBatch) -> dict[str, Float[Tensor, ""]]:
+        """WGAN-GP: teacher maps are real, student maps are fake."""
+        assert self.critic is not None
+        teacher, student = self._depths(frames)
+        real, fake = self._maps(teacher, teacher), self._maps(student, teacher)
+        real_scores, fake_scores = self.run(self.critic, real), self.run(self.critic, fake)
+        self.monitors |= {"score_real": real_scores.detach().mean(), "score_fake": fake_scores.detach().mean()}
+        epsilon = torch.rand(real.shape[0], device=real.device)
+        return {
+            "critic": critic_loss(real_scores, fake_scores),
+            "penalty": self.config.penalty_weight * gradient_penalty(self.critic, real, fake, epsilon),
+        }
+
+    def _depths(self, frames: FrameBatch) -> tuple[Tensor, Tensor]:
+        """Teacher and student depth of a batch; the student phase of the same step has them already."""
+        if self._seen is not None and self._seen[0] is frames:
+            return self._seen[1], self._seen[2]
+        with torch.no_grad():
+            student = self.student.depth(self.run(self.student, frames.jittered).disp)
+        return self.teacher.depth(frames.image), student
+
+    def _maps(self, depth: Float[Tensor, "b 1 h w"], teacher: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone."""
+        log_teacher = teacher.log()
+        mean = log_teacher.mean((1, 2, 3), keepdim=True)
+        spread = log_teacher.std((1, 2, 3), keepdim=True).clamp(min=1e-3)
+        return (depth.log() - mean) / spread
+
+    def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
+        """Input, teacher, student, their difference."""
+        frames = batch["main"]
+        student = self.student.depth(self.run(self.student, frames.image).disp)
+        teacher = self.teacher.depth(frames.image)
+        difference = (student / teacher).log().abs()[0].clamp(max=1).expand(3, -1, -1)
+        return {
+            "input": frames.image[0],
+            "teacher": colour_disparity(1 / teacher[0, 0]),
+            "student": colour_disparity(1 / student[0, 0]),
+            "difference": difference,
+        }
+
+    @property
+    def unit(self) -> str:
+        """The student inherits the teacher's scale."""
+        return self.teacher.unit
+
+    @property
+    def pose_net(self) -> nn.Module | None:
+        """The student's pose network, if it has one that learns."""
+        return self.video.pose if self.video and not self.video.recorded else None

@@ -1,0 +1,78 @@
+"""Depth that was measured or rendered: the oracle row of every comparison, and pre-training."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lumde.losses.pixelwise import gradient_matching, log_l1
+from lumde.methods.base import Method, Streams
+from lumde.nets.base import DepthNet
+from lumde.pictures.colour import colour_disparity
+from lumde.registry import Named
+from lumde.teachers.base import Teacher
+
+
+class Supervised(Method):
+    """Learn from exact, RGB-D or sparse LiDAR depth."""
+
+    needs = ("depth",)
+    source = "L1 of log depth + multi-scale gradient matching (after MegaDepth, arXiv:1804.00607); weights are ours"
+
+    @dataclass(kw_only=True)
+    class Config(Named):
+        """Weights of the two terms."""
+
+        log_weight: float = 1.0
+        gradient_weight: float = 0.5  # ours
+        scales: int = 1  # disparity scales that are compared with the truth
+
+    def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
+        """Keep the student; the truth is the teacher here."""
+        super().__init__()
+        self.config, self.student = config, student
+
+    def trainable(self, phase: str) -> Iterable[nn.Parameter]:
+        """The student."""
+        return self.student.parameters()
+
+    def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
+        """Log-depth L1 and gradient matching where the truth is in the network's range."""
+        frames = batch["main"]
+        assert frames.depth is not None
+        limits = self.student.config
+        valid = (frames.depth >= limits.min_depth) & (frames.depth <= limits.max_depth)
+        if frames.mask is not None:
+            valid = valid & frames.mask
+        output = self.run(self.student, frames.jittered)
+        log_terms, gradient_terms = [], []
+        for disp in output.disps[: self.config.scales]:
+            full = F.interpolate(disp, frames.depth.shape[-2:], mode="bilinear", align_corners=False)
+            depth = self.student.depth(full)
+            log_terms.append(log_l1(depth, frames.depth, valid))
+            gradient_terms.append(gradient_matching(depth, frames.depth, valid))
+        self.monitors = {"valid": valid.float().mean(), "disp_std": output.disp.detach().flatten(1).std(1).mean()}
+        terms = {"log_l1": self.config.log_weight * torch.stack(log_terms).mean()}
+        if self.config.gradient_weight:
+            terms["gradient"] = self.config.gradient_weight * torch.stack(gradient_terms).mean()
+        return terms
+
+    def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
+        """Input, depth, truth."""
+        frames = batch["main"]
+        assert frames.depth is not None
+        output = self.run(self.student, frames.image)
+        truth = torch.where(frames.depth > 0, 1 / frames.depth.clamp(min=1e-3), 0.0)
+        return {
+            "input": frames.image[0],
+            "depth": colour_disparity(output.disp[0, 0]),
+            "truth": colour_disparity(truth[0, 0]),
+        }
+
+    @property
+    def unit(self) -> str:
+        """Measured depth is in metres."""
+        return "metres"

@@ -1,0 +1,227 @@
+"""What a video itself teaches: neighbours warped through predicted depth and motion must look like the target.
+
+Shared by every method that learns from unlabelled frames. Source: Godard et al. 2019, arXiv:1806.01260 (minimum
+reprojection, auto-masking, full-resolution multi-scale, smoothness); Bian et al. 2019, arXiv:1908.10553
+(geometry consistency, self-discovered mask).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from lumde.geometry.pose import transform_from_motion
+from lumde.geometry.warp import Warped, warp
+from lumde.losses.photometric import geometry_consistency, minimum_reprojection, reprojection_error
+from lumde.losses.smoothness import edge_aware_smoothness
+from lumde.nets import POSE_NETS
+from lumde.nets.base import DepthNet
+from lumde.registry import Named, build, choice
+from lumde.structures import RIGHT, DepthOutput, FrameBatch
+
+TIE_BREAK = 1e-5  # size of the noise that breaks ties between unwarped sources (arXiv:1806.01260, code)
+OUT_OF_VIEW = 1e3  # error of a pixel that a source does not see: never the minimum, finite
+
+
+class RecordedPose(nn.Module):
+    """Motion from the recording (odometry, VIO, RGB-D tracking): nothing to learn, and depth becomes metric."""
+
+    @dataclass(kw_only=True)
+    class Config(Named):
+        """No options."""
+
+    def __init__(self, config: Config) -> None:
+        """Nothing to build."""
+        super().__init__()
+        self.config = config
+
+
+POSES: dict[str, type[nn.Module]] = {**POSE_NETS, "recorded": RecordedPose}
+
+
+@dataclass(kw_only=True)
+class VideoConfig:
+    """The photometric part of a method; defaults are Monodepth2's."""
+
+    pose: Named = choice(POSES)
+    scales: int = 4  # disparity scales that are compared, all at full resolution
+    smoothness_weight: float = 1e-3
+    automask: bool = True
+    minimum: bool = True  # per-pixel minimum over sources; False = mean
+    out_of_view: Literal["border", "mask"] = "border"  # Monodepth2 repeats the border, SC-Depth masks
+    geometry_weight: float = 0.0  # SC-Depth: 0.5; > 0 also weights pixels by its self-discovered mask
+
+    def __post_init__(self) -> None:
+        if self.scales < 1:
+            raise ValueError(f"scales must be at least 1, found {self.scales}")
+
+
+@dataclass
+class VideoResult:
+    """One look at a batch: weighted terms, monitors, and what can be shown."""
+
+    terms: dict[str, Float[Tensor, ""]]
+    monitors: dict[str, Tensor]
+    warped: Float[Tensor, "b s 3 h w"]
+    identity_wins: Bool[Tensor, "b 1 h w"]
+
+
+class VideoTerms(nn.Module):
+    """Pose network and photometric terms on the student's side."""
+
+    def __init__(self, config: VideoConfig) -> None:
+        """Build the pose network that the config names."""
+        super().__init__()
+        self.config = config
+        self.pose = build(POSES, config.pose)
+
+    @property
+    def recorded(self) -> bool:
+        """True when motion comes from the recording."""
+        return isinstance(self.pose, RecordedPose)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Fields the stream must provide."""
+        return ("sources", "pose") if self.recorded else ("sources",)
+
+    def motions(
+        self, batch: FrameBatch, run: Callable[..., Any]
+    ) -> Float[Tensor, "b s 4 4"]:
+        """Transform source_from_target of every source: recorded, or by the pose network.
+
+        Pairs are fed in temporal order; the motion of an earlier source is inverted.
+        """
+        assert batch.sources is not None and batch.sources_jittered is not None
+        if self.recorded:
+            assert batch.source_from_target is not None
+            return batch.source_from_target
+        moving = [i for i, offset in enumerate(batch.offsets) if offset != RIGHT]
+        motions = [torch.empty(0)] * len(batch.offsets)
+        if batch.source_from_target is not None:
+            motions = list(batch.source_from_target.unbind(1))
+        first, second = [], []
+        for i in moving:
+            pair = (batch.jittered, batch.sources_jittered[:, i])
+            earlier = batch.offsets[i] < 0  # type: ignore[operator]
+            first.append(pair[1] if earlier else pair[0])
+            second.append(pair[0] if earlier else pair[1])
+        axis_angle, translation = run(self.pose, torch.cat(first), torch.cat(second))
+        for i, r, t in zip(moving, axis_angle.chunk(len(moving)), translation.chunk(len(moving)), strict=True):
+            motions[i] = transform_from_motion(r, t, invert=batch.offsets[i] < 0)  # type: ignore[operator]
+        return torch.stack(motions, 1)
+
+    def forward(
+        self, net: DepthNet, output: DepthOutput, batch: FrameBatch, run: Callable[..., Any]
+    ) -> VideoResult:
+        """Compare the target with its warped sources at every scale of `output`."""
+        assert batch.sources is not None
+        motions = self.motions(batch, run)
+        identity = self._identity(batch) if self.config.automask else None
+        disps = output.disps[: self.config.scales]
+        photometric, smoothness, geometry = [], [], []
+        for scale, disp in enumerate(disps):
+            full = _resized(disp, batch.image)
+            warped = self._warp(net.depth(full), batch, motions)
+            errors, weight = self._errors(warped, batch)
+            if self.config.geometry_weight and scale == 0:
+                difference = self._depth_difference(net, warped, batch, run)
+                errors = errors * (1 - difference.detach())
+                geometry.append(_masked_mean(difference, warped.inside.view_as(difference)))
+            result = minimum_reprojection(errors, identity, weight, self._noise(identity))
+            photometric.append(result.loss)
+            image = batch.image if scale == 0 else F.interpolate(batch.image, disp.shape[-2:], mode="area")
+            smoothness.append(edge_aware_smoothness(disp, image) / 2**scale)
+            if scale == 0:
+                first, wins = warped, result.identity_wins
+        terms = {"photometric": torch.stack(photometric).mean()}
+        if self.config.smoothness_weight:
+            terms["smoothness"] = self.config.smoothness_weight * torch.stack(smoothness).mean()
+        if geometry:
+            terms["geometry"] = self.config.geometry_weight * torch.stack(geometry).mean()
+        b, s = batch.sources.shape[:2]
+        return VideoResult(terms, _monitors(output, motions, first, wins), first.image.view(b, s, *first.image.shape[1:]), wins)
+
+    def _identity(self, batch: FrameBatch) -> Float[Tensor, "b s h w"]:
+        assert batch.sources is not None
+        b, s = batch.sources.shape[:2]
+        error = reprojection_error(batch.sources.flatten(0, 1), _repeated(batch.image, s))
+        return error.view(b, s, *error.shape[-2:])
+
+    def _noise(self, identity: Tensor | None) -> Tensor | None:
+        if identity is None or not self.training:
+            return None
+        return TIE_BREAK * torch.randn_like(identity)
+
+    def _warp(
+        self, depth: Float[Tensor, "b 1 h w"], batch: FrameBatch, motions: Float[Tensor, "b s 4 4"]
+    ) -> Warped:
+        assert batch.sources is not None
+        s = motions.shape[1]
+        return warp(
+            batch.sources.flatten(0, 1), _repeated(depth, s), motions.flatten(0, 1), _repeated(batch.intrinsics, s)
+        )
+
+    def _errors(
+        self, warped: Warped, batch: FrameBatch
+    ) -> tuple[Float[Tensor, "b s h w"], Bool[Tensor, "b 1 h w"] | None]:
+        """Error of each source, and which target pixels count."""
+        assert batch.sources is not None
+        b, s = batch.sources.shape[:2]
+        h, w = batch.image.shape[-2:]
+        errors = reprojection_error(warped.image, _repeated(batch.image, s)).view(b, s, h, w)
+        inside = warped.inside.view(b, s, h, w)
+        valid = batch.mask
+        if self.config.out_of_view == "mask":
+            errors = torch.where(inside, errors, OUT_OF_VIEW)
+            seen = inside.any(1, keepdim=True)
+            valid = seen if valid is None else valid & seen
+        if not self.config.minimum:
+            errors = errors.mean(1, keepdim=True) if self.config.out_of_view == "border" else _mean_seen(errors, inside)
+        return errors, valid
+
+    def _depth_difference(
+        self, net: DepthNet, warped: Warped, batch: FrameBatch, run: Callable[..., Any]
+    ) -> Float[Tensor, "b s h w"]:
+        """SC-Depth's D_diff between the moved target depth and the source's own depth, sampled there."""
+        assert batch.sources_jittered is not None
+        b, s = batch.sources_jittered.shape[:2]
+        output = run(net, batch.sources_jittered.flatten(0, 1))
+        own = F.grid_sample(net.depth(output.disp), warped.grid, padding_mode="border", align_corners=True)
+        difference = geometry_consistency(warped.source_depth, own)
+        return difference.view(b, s, *difference.shape[-2:])
+
+
+def _mean_seen(errors: Tensor, inside: Tensor) -> Tensor:
+    count = inside.sum(1, keepdim=True).clamp(min=1)
+    return (errors * inside).sum(1, keepdim=True) / count
+
+
+def _masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    return (values * valid).sum() / valid.sum().clamp(min=1)
+
+
+def _repeated(values: Tensor, sources: int) -> Tensor:
+    """Repeat each sample for its sources: [b, ...] -> [b * s, ...]."""
+    return values.repeat_interleave(sources, dim=0)
+
+
+def _resized(disp: Tensor, image: Tensor) -> Tensor:
+    if disp.shape[-2:] == image.shape[-2:]:
+        return disp
+    return F.interpolate(disp, image.shape[-2:], mode="bilinear", align_corners=False)
+
+
+@torch.no_grad()
+def _monitors(output: DepthOutput, motions: Tensor, warped: Warped, wins: Tensor) -> dict[str, Tensor]:
+    """Signs of collapse: constant disparity, no motion, everything masked, broken grids."""
+    return {
+        "disp_std": output.disp.flatten(1).std(1).mean(),
+        "translation": motions[..., :3, 3].norm(dim=-1).mean(),
+        "automask": wins.float().mean(),
+        "bad_grid": warped.bad.float(),
+    }
