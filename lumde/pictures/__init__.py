@@ -1,1 +1,1 @@
-"""Colour maps, panels and curves."""
+"""Colour maps, coloured depth, error maps, grids and curves: arrays in, RGB pictures or SVG text out."""
