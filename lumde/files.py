@@ -1,5 +1,7 @@
 """Files that survive crashes and hostile input: atomic writes, hashes, checked reads, safe names."""
 
+import errno
+import glob
 import hashlib
 import json
 import math
@@ -7,40 +9,49 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from lumde.errors import CheckpointError, ConfigError, DataError, ResourceError, UsageError
+from lumde.strict_yaml import parse_yaml as parse_yaml
 
 MAX_TEXT_BYTES = 1_000_000  # no config, camera or dataset file of ours comes near this
-MAX_ALIASES = 20  # YAML aliases multiply: ten levels of ten make a bomb
+MAX_NAME_BYTES = 255  # of one path component, on every common file system
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: temporary file, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a whole file or nothing: temporary file, fsync, rename, fsync of the folder.
+
+    Raises:
+        ResourceError: the old file, if any, is untouched.
+    """
     try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        if path.exists() and not path.is_file():  # /dev/stdout, a named pipe: nothing to rename onto
+            path.write_bytes(data)
+            return
+        path = path.resolve()  # a link stays a link
+        temporary = _temporary(path)
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            _remove(temporary)
+        _sync(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ResourceError(f"{path}: cannot be written ({error.strerror}); free space or choose another place") from error
-    _sync_folder(path.parent)
+        raise ResourceError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    write_bytes(path, text.encode())
+    """Write UTF-8 text atomically; what is no Unicode (odd file names) is written escaped."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically; non-finite numbers become null, so that every reader can parse it."""
+    """Write JSON atomically; NaN and infinity become null, numpy values and tensors plain numbers."""
     write_text(path, json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
 
 
@@ -52,7 +63,7 @@ def read_json(path: Path, max_bytes: int = 50 * MAX_TEXT_BYTES) -> Any:
     """
     try:
         return json.loads(_bounded_text(path, max_bytes))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({error}); was it cut short?") from error
 
 
@@ -74,74 +85,38 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(text, str(path))
 
 
-def parse_yaml(text: str, where: str) -> Any:
-    """Parse YAML text strictly; `where` names it in errors."""
-    try:
-        if sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)) > MAX_ALIASES:
-            raise ConfigError(f"{where}: more than {MAX_ALIASES} YAML aliases; write the values out")
-        return yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader with duplicate keys refused
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{where}: nested too deeply") from error
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str | int | float | bool):
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key '{key}' is written twice", key_node.start_mark
-                    )
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 reads 1e-4 as text; numbers are what users mean.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)
-
-
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a hidden sibling folder and rename it to `path` at the end: a crash leaves no half folder.
 
+    What an earlier crash left of the same folder is removed.
+
     Raises:
         ResourceError: when `path` exists or cannot be written.
     """
-    if path.exists():
-        raise ResourceError(f"{path}: exists already; nothing was overwritten")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
+        if path.exists():
+            raise ResourceError(f"{path}: exists already; nothing was overwritten")
+        for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            shutil.rmtree(stale, ignore_errors=True)
+        temporary = _temporary(path)
         temporary.mkdir(parents=True)
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _sync_file(file)
-        temporary.rename(path)
-        _sync_folder(path.parent)
+        try:
+            yield temporary
+            for inner in (*temporary.rglob("*"), temporary):
+                _sync(inner)
+            temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _sync(path.parent)
     except OSError as error:
         raise ResourceError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:
     """Hash a file's bytes."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
@@ -149,7 +124,7 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
     files = {
         file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256(file)}
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != "manifest.json"
+        if file.is_file() and file != folder / "manifest.json"
     }
     write_json(folder / "manifest.json", {**facts, "files": files})
 
@@ -161,17 +136,25 @@ def verify_manifest(folder: Path) -> dict[str, Any]:
         CheckpointError: naming the first missing, cut or altered file.
     """
     try:
-        manifest = read_json(folder / "manifest.json")
-        files = manifest["files"].items()
+        manifest: dict[str, Any] = read_json(folder / "manifest.json")
+        files = {
+            inside(folder, name): (facts["bytes"], facts["sha256"])
+            for name, facts in manifest["files"].items()
+        }
     except (DataError, AttributeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder}: no readable manifest.json ({error})") from error
-    for name, facts in files:
-        path = inside(folder, name)
-        if not path.is_file():
-            raise CheckpointError(f"{path}: missing; the folder is not complete")
-        if path.stat().st_size != facts.get("bytes") or sha256(path) != facts.get("sha256"):
+        raise CheckpointError(
+            f"{folder}: no usable manifest.json ({error}); the folder is not complete"
+        ) from error
+    for path, (size, digest) in files.items():
+        try:
+            same = path.stat().st_size == size and sha256(path) == digest
+        except OSError as error:
+            raise CheckpointError(
+                f"{path}: cannot be read ({error.strerror}); the folder is not complete"
+            ) from error
+        if not same:
             raise CheckpointError(f"{path}: content differs from manifest.json; the file is damaged")
-    return manifest  # type: ignore[no-any-return]
+    return manifest
 
 
 def inside(root: Path, name: str) -> Path:
@@ -180,18 +163,25 @@ def inside(root: Path, name: str) -> Path:
     Raises:
         DataError: absolute, `..`, backslash, control character, or a link that points outside.
     """
-    pure = PurePosixPath(name)
-    if not name or pure.is_absolute() or ".." in pure.parts or "\\" in name or any(ord(c) < 32 for c in name):
-        raise DataError(f"{name!r}: not a plain path below {root}")
-    path = root / pure
-    if not path.resolve().is_relative_to(root.resolve()):
+    parts = PurePosixPath(name).parts
+    plain = name.isprintable() and "\\" not in name and ".." not in parts and not name.startswith("/")
+    if not parts or not plain or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
+        raise DataError(f"{printable(name[:100])!r}: not a plain path below {root}")
+    path = root.joinpath(*parts)
+    try:
+        contained = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise DataError(f"{path}: cannot be followed ({error})") from error
+    if not contained:
         raise DataError(f"{path}: a link that leads outside {root}")
     return path
 
 
 def natural_key(name: str) -> tuple[Any, ...]:
     """Sort key that puts `frame2` before `frame10`."""
-    return tuple((1, int(part), part) if part.isdigit() else (0, 0, part) for part in re.split(r"([0-9]+)", name))
+    parts = re.split(r"([0-9]+)", name)  # texts at even places, digits at odd ones
+    digits = [(len(part.lstrip("0")), part.lstrip("0"), part) for part in parts[1::2]]
+    return (parts[0], *(piece for pair in zip(digits, parts[2::2], strict=True) for piece in pair))
 
 
 def claim_output(path: Path, resume: bool = False) -> Path:
@@ -201,25 +191,50 @@ def claim_output(path: Path, resume: bool = False) -> Path:
         UsageError: `path` holds something already.
         ResourceError: `path` cannot be written.
     """
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{path}: is a file, a folder is needed")
-    if path.is_dir() and any(path.iterdir()) and not resume:
-        raise UsageError(f"{path}: exists and is not empty; choose another --out, or --resume to go on")
     try:
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path}: is a file, a folder is needed")
+        if path.is_dir() and any(path.iterdir()) and not resume:
+            raise UsageError(f"{path}: exists and is not empty; choose another --out, or --resume to go on")
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe.{os.getpid()}"
+        probe = _temporary(path / "probe")
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise ResourceError(f"{path}: cannot be written ({error.strerror})") from error
+        raise ResourceError(f"{path}: cannot be written ({error.strerror or error})") from error
     return path
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
-    """Raise ResourceError unless `folder`'s disk has `needed_bytes` free."""
-    free = shutil.disk_usage(folder).free
+    """Raise ResourceError unless the disk of `folder` (which may not exist yet) has `needed_bytes` free."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
     if free < needed_bytes:
-        raise ResourceError(f"{folder}: {needed_bytes >> 20} MiB needed, {free >> 20} MiB free; free some space")
+        needed, has = (f"{count / (1 << 20):,.1f} MiB" for count in (needed_bytes, free))
+        raise ResourceError(f"{folder}: {needed} needed, {has} free; free some space or choose another disk")
+
+
+def package_folder(kind: str) -> Path:
+    """Folder of files that travel with the package ("configs", "splits"): inside a wheel, or of the checkout."""
+    here = Path(__file__).resolve().parent
+    return here / kind if (here / kind).is_dir() else here.parent / kind
+
+
+def package_file(kind: str, name: str, suffix: str) -> Path:
+    """A user's own file, or one that travels with the package, by name.
+
+    Raises:
+        UsageError: neither exists; the message lists what there is.
+    """
+    own = Path(name)
+    if own.is_file():
+        return own
+    folder = package_folder(kind)
+    known = {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob(f"*{suffix}")}
+    wanted = name.removeprefix(f"{kind}/").removesuffix(suffix)
+    if wanted in known:
+        return known[wanted]
+    raise UsageError(f"{name}: no such file, and not one of: {', '.join(sorted(known))}")
 
 
 def printable(text: str) -> str:
@@ -229,14 +244,17 @@ def printable(text: str) -> str:
 
 def _bounded_text(path: Path, max_bytes: int) -> str:
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise DataError(f"{path}: {size} bytes, at most {max_bytes} expected; is it the right file?")
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as stream:  # the size is counted, not asked: a pipe or device has none
+            data = stream.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise DataError(f"{path}: more than {max_bytes:,} bytes; is it the right file?")
+        return data.decode("utf-8-sig")  # some editors put a byte-order mark first
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file") from error
+    except ValueError as error:  # a NUL in the name
+        raise DataError(f"{printable(str(path))}: not a file name ({error})") from error
 
 
 def _finite(value: Any) -> Any:
@@ -246,17 +264,26 @@ def _finite(value: Any) -> Any:
         return {str(key): _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
-    return value
+    return _finite(value.tolist()) if hasattr(value, "tolist") else value
 
 
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+def _temporary(path: Path) -> Path:
+    """A hidden sibling, of a bounded name; `rename` is atomic only within one folder's disk."""
+    return path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
 
 
-def _sync_folder(path: Path) -> None:
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Push a file or folder to the disk; some network disks cannot do it for folders."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(descriptor)

@@ -18,11 +18,10 @@ from lumde.errors import ConfigError
 from lumde.losses.adversarial import critic_loss, gradient_penalty, student_loss
 from lumde.losses.pairwise import depth_nodes, pairwise_affinity
 from lumde.losses.pixelwise import inverse_l1, log_l1
-from lumde.methods.base import Method, Streams
+from lumde.methods.base import Method, Streams, disparity_picture
 from lumde.methods.video import VideoConfig, VideoTerms
 from lumde.nets import CRITICS
 from lumde.nets.base import DepthNet
-from lumde.pictures.colour import colour_disparity
 from lumde.registry import Named, build, choice
 from lumde.structures import DepthOutput, FrameBatch
 from lumde.teachers.base import Teacher
@@ -32,7 +31,7 @@ class Adversarial(Method):
     """Match the teacher per pixel and pair-wise, fool a critic of whole maps, and learn from the video too."""
 
     phases = ("student", "critic")
-    teacher_gives = ("depth",)
+    teacher_gives = ("depth",)  # features too, where the teacher has them
     source = "LUMDE, Appl. Sci. 2022, 12(24), 12593, after Structured KD; weights and schedule are ours"
 
     @dataclass(kw_only=True)
@@ -59,13 +58,18 @@ class Adversarial(Method):
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Join student, frozen teacher, critic and the student's pose network."""
         super().__init__()
-        if teacher is None:
-            raise ConfigError("teacher: missing, method adversarial imitates one (teacher: {name: run, path: RUN})")
         self.config, self.student, self.teacher = config, student, teacher
+        if self.imitates and teacher is None:
+            raise ConfigError("teacher: missing, method adversarial imitates one (teacher: {name: run, path: RUN})")
         self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
         self.video = VideoTerms(config.video) if config.video and config.video_weight else None
         self.needs = self.video.needs if self.video else ()
         self._seen: tuple[FrameBatch, Tensor, Tensor] | None = None  # batch, teacher and student depth
+
+    @property
+    def imitates(self) -> bool:
+        """False when every teacher term is off: the undistilled row of an ablation."""
+        return bool(self.config.pixel_weight or self.config.pair_weight or self.config.holistic_weight)
 
     def trainable(self, phase: str) -> Iterable[nn.Parameter]:
         """Student and its pose network, or the critic."""
@@ -80,14 +84,7 @@ class Adversarial(Method):
         if phase == "critic":
             return self._critic_terms(frames) if holistic else {}
         output = self.run(self.student, frames.jittered)
-        student = self.student.depth(output.disp)
-        teacher = self.teacher.depth(frames.image)
-        self._seen = (frames, teacher, student.detach())
-        terms = self._imitation(frames, output, student, teacher)
-        if holistic:
-            terms["holistic"] = self.config.holistic_weight * student_loss(
-                self.run(self.critic, self._maps(student, teacher))
-            )
+        terms = self._imitation(frames, output, holistic) if self.imitates else {}
         if self.video:
             result = self.video(self.student, output, frames, self.run)
             self.monitors = result.monitors
@@ -95,8 +92,12 @@ class Adversarial(Method):
         return terms
 
     def _imitation(
-        self, frames: FrameBatch, output: DepthOutput, student: Tensor, teacher: Tensor
+        self, frames: FrameBatch, output: DepthOutput, holistic: bool
     ) -> dict[str, Float[Tensor, ""]]:
+        """Teacher terms, each of them optional."""
+        assert self.teacher is not None
+        student, teacher = self.student.depth(output.disp), self.teacher.depth(frames.image)
+        self._seen = (frames, teacher, student.detach())
         terms = {}
         if self.config.pixel_weight:
             loss = log_l1 if self.config.pixel == "log_l1" else inverse_l1
@@ -104,12 +105,17 @@ class Adversarial(Method):
         if self.config.pair_weight:
             nodes = self.config.pair_nodes
             terms["pair"] = self.config.pair_weight * self._pair(frames, output, student, teacher, nodes)
+        if holistic:
+            assert self.critic is not None
+            scores = self.run(self.critic, self._maps(student, teacher))
+            terms["holistic"] = self.config.holistic_weight * student_loss(scores)
         return terms
 
     def _pair(
         self, frames: FrameBatch, output: DepthOutput, student: Tensor, teacher: Tensor, nodes: tuple[int, int]
     ) -> Tensor:
         """Affinities of deepest features where both have them, else of the depth maps' patches."""
+        assert self.teacher is not None
         if "features" in self.teacher.gives and output.features:
             deepest = self.teacher.features(frames.image)[-1]
             return pairwise_affinity(output.features[-1].float(), deepest.float(), nodes)
@@ -130,6 +136,7 @@ class Adversarial(Method):
 
     def _depths(self, frames: FrameBatch) -> tuple[Tensor, Tensor]:
         """Teacher and student depth of a batch; the student phase of the same step has them already."""
+        assert self.teacher is not None
         if self._seen is not None and self._seen[0] is frames:
             return self._seen[1], self._seen[2]
         with torch.no_grad():
@@ -147,19 +154,23 @@ class Adversarial(Method):
         """Input, teacher, student, their difference."""
         frames = batch["main"]
         student = self.student.depth(self.run(self.student, frames.image).disp)
+        if self.teacher is None:
+            return {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
         teacher = self.teacher.depth(frames.image)
         difference = (student / teacher).log().abs()[0].clamp(max=1).expand(3, -1, -1)
         return {
             "input": frames.image[0],
-            "teacher": colour_disparity(1 / teacher[0, 0]),
-            "student": colour_disparity(1 / student[0, 0]),
+            "teacher": disparity_picture(1 / teacher[0, 0]),
+            "student": disparity_picture(1 / student[0, 0]),
             "difference": difference,
         }
 
     @property
     def unit(self) -> str:
-        """The student inherits the teacher's scale."""
-        return self.teacher.unit
+        """The student inherits the teacher's scale, or that of recorded poses."""
+        if self.imitates and self.teacher is not None:
+            return self.teacher.unit
+        return "metres" if self.video and self.video.recorded else "relative"
 
     @property
     def pose_net(self) -> nn.Module | None:

@@ -4,11 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.nets.base import DepthNet
+from lumde.pictures.colours import colour
+from lumde.pictures.depth import DEPTH_MAP
 from lumde.structures import FrameBatch
 
 Streams = Mapping[str, FrameBatch]
@@ -57,3 +60,11 @@ class Method(nn.Module, ABC):
         enabled = self.network_dtype != torch.float32
         with torch.autocast(inputs[0].device.type, dtype=self.network_dtype, enabled=enabled):
             return net(*inputs)
+
+
+def disparity_picture(disp: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
+    """Colour a disparity map between its own 2nd and 98th percentile, for the log."""
+    values = disp.detach().float().cpu().numpy()
+    low, high = np.percentile(values, (2, 98))
+    scaled = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
+    return torch.from_numpy(colour(scaled, DEPTH_MAP)).permute(2, 0, 1).float() / 255

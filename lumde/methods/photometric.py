@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lumde.methods.base import Method, Streams
+from lumde.methods.base import Method, Streams, disparity_picture
 from lumde.methods.video import VideoConfig, VideoTerms
 from lumde.nets.base import DepthNet
-from lumde.pictures.colour import colour_disparity
 from lumde.registry import Named
 from lumde.teachers.base import Teacher
 
@@ -50,7 +49,7 @@ class Photometric(Method):
         result = self.video(self.student, output, frames, self.run)
         return {
             "input": frames.image[0],
-            "depth": colour_disparity(output.disp[0, 0]),
+            "depth": disparity_picture(output.disp[0, 0]),
             "warped": result.warped[0, 0],
             "automask": (~result.identity_wins[0]).float().expand(3, -1, -1),
         }

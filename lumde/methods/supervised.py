@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.losses.pixelwise import gradient_matching, log_l1
-from lumde.methods.base import Method, Streams
+from lumde.methods.base import Method, Streams, disparity_picture
 from lumde.nets.base import DepthNet
-from lumde.pictures.colour import colour_disparity
 from lumde.registry import Named
 from lumde.teachers.base import Teacher
 
@@ -68,8 +67,8 @@ class Supervised(Method):
         truth = torch.where(frames.depth > 0, 1 / frames.depth.clamp(min=1e-3), 0.0)
         return {
             "input": frames.image[0],
-            "depth": colour_disparity(output.disp[0, 0]),
-            "truth": colour_disparity(truth[0, 0]),
+            "depth": disparity_picture(output.disp[0, 0]),
+            "truth": disparity_picture(truth[0, 0]),
         }
 
     @property

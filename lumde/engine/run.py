@@ -1,0 +1,224 @@
+"""The recipe: config -> parts -> loop -> model folder. The root of every training config lives here."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from lumde.config import dump, load, nearest, parse, to_dict
+from lumde.data import DATASETS
+from lumde.data.augment import AugmentConfig
+from lumde.data.base import FrameDataset
+from lumde.data.loader import Batches, LoaderConfig
+from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.engine import checkpoint
+from lumde.engine.devices import environment, network_dtype, pick_device
+from lumde.engine.log import RunLog
+from lumde.engine.loop import Loop, LoopConfig
+from lumde.engine.optimize import OptimizerConfig
+from lumde.engine.validate import Validation
+from lumde.errors import ConfigError
+from lumde.files import claim_output, parse_yaml, read_text, write_json, write_text
+from lumde.methods import METHODS
+from lumde.methods.base import Method
+from lumde.models import DepthModel, ModelConfig, build_net, save
+from lumde.nets import DEPTH_NETS
+from lumde.registry import Named, build, choice
+from lumde.teachers import TEACHERS
+
+FREE_TO_CHANGE = ("log_every_steps", "picture_every_steps", "checkpoint_every_steps", "validate_every_steps")
+
+
+@dataclass(kw_only=True)
+class ValidationConfig:
+    """Where and how to look at the student while it learns."""
+
+    data: Named = choice(DATASETS)
+    align: Literal["median", "none", "scale_shift", "dataset_scale"] = "median"
+    max_frames: int = 200  # evenly spread over the set
+
+
+@dataclass(kw_only=True)
+class TrainConfig:
+    """Everything that decides a training run."""
+
+    method: Named = choice(METHODS)
+    student: Named = choice(DEPTH_NETS)
+    teacher: Named | None = choice(TEACHERS, default=None)
+    data: Named = choice(DATASETS)
+    streams: dict[str, Any] = field(default_factory=dict)  # further data streams of a method, by name
+    snippets: SnippetConfig
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    phases: dict[str, OptimizerConfig] = field(default_factory=dict)  # other optimisers for single phases
+    loop: LoopConfig
+    validation: ValidationConfig | None = None
+
+
+@dataclass
+class Parts:
+    """A run that is ready to start."""
+
+    method: Method
+    streams: dict[str, Batches]
+    model: DepthModel
+    validation: Validation | None
+    device: torch.device
+
+
+def load_config(path: Path, overrides: list[str]) -> TrainConfig:
+    """Read a training config with its overrides; ConfigError lists what is wrong."""
+    return load(path, TrainConfig, overrides)
+
+
+def train(
+    config: TrainConfig,
+    out: Path,
+    resume: bool = False,
+    quiet: bool = False,
+    opened: Mapping[str, FrameDataset] | None = None,
+) -> dict[str, Any]:
+    """Run a whole training and answer its result, which also lies in `out`/result.json.
+
+    Args:
+        config: what to train, on what, for how long.
+        out: run folder, new unless `resume`.
+        resume: go on from the newest sound checkpoint in `out`.
+        quiet: say nothing on stderr.
+        opened: datasets by stream name that are open already (several runs on the same rendered worlds); they
+            must be what `config` describes.
+
+    Raises:
+        LumdeError: the child that fits what went wrong; state up to then is saved in `out`.
+    """
+    claim_output(out, resume)
+    parts = prepare(config, opened or {})
+    found = checkpoint.newest(out / "checkpoints") if resume else None
+    if found:
+        _require_same(config, out / "config.yaml")
+    write_text(out / "config.yaml", dump(config))
+    write_json(out / "environment.json", environment(config.loop.seed, parts.device))
+    loop = Loop(config.loop, parts.method, parts.streams, _phase_optimizers(config, parts.method), parts.model)
+    if found:
+        loop.restore(found[0])
+    with RunLog(out, loop.steps, loop.step, quiet) as log:
+        for problem in found[1] if found else ():
+            log.say(f"skipped a damaged checkpoint: {problem}")
+        loop.run(out, log, parts.validation)
+        loop.refresh_model()
+        result = _result(config, loop, parts.validation)
+        log.scalars(loop.step, result.get("validation", {}), 0.0)
+    _ship(parts, out / "model", result, resume)
+    write_json(out / "result.json", result)
+    return result
+
+
+def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
+    """Build every part of a run and check that they fit each other, before any training."""
+    device = pick_device(config.loop.device)
+    torch.manual_seed(config.loop.seed)
+    student = build_net(config.student)
+    teacher = build(TEACHERS, config.teacher) if config.teacher else None
+    method: Method = build(METHODS, config.method, student, teacher)
+    if teacher is not None and (lacking := set(method.teacher_gives) - set(teacher.gives)):
+        raise ConfigError(f"teacher: '{config.teacher.name}' does not give {', '.join(sorted(lacking))}")  # type: ignore[union-attr]
+    method = method.to(device)
+    if config.loop.channels_last and device.type == "cuda":
+        method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    method.network_dtype = network_dtype(config.loop.precision, device)
+    unit = "metres" if config.snippets.stereo else method.unit
+    model = DepthModel(
+        ModelConfig(net=config.student, height=config.snippets.height, width=config.snippets.width, unit=unit),
+        build_net(config.student),
+    )
+    validation = Validation.build(config.validation, config.snippets, method, model) if config.validation else None
+    return Parts(method, _streams(config, method, device, opened), model, validation, device)
+
+
+def _streams(
+    config: TrainConfig, method: Method, device: torch.device, opened: Mapping[str, FrameDataset]
+) -> dict[str, Batches]:
+    """One stream of batches for each name the method reads; `data` is "main"."""
+    configs = {"main": config.data}
+    for name, values in config.streams.items():
+        if name not in method.streams:
+            raise ConfigError(f"streams.{name}: method '{config.method.name}' does not read it")
+        part = values.get("name") if isinstance(values, dict) else None
+        if part not in DATASETS:
+            raise ConfigError(f"streams.{name}.name: unknown {part!r}{nearest(str(part), list(DATASETS))}")
+        configs[name] = parse(values, DATASETS[part].Config)
+    if lacking := set(method.streams) - set(configs):
+        raise ConfigError(f"streams: method '{config.method.name}' also reads {', '.join(sorted(lacking))}")
+    streams = {}
+    for name, data in configs.items():
+        dataset = _checked(opened.get(name) or build(DATASETS, data), method, data.name)
+        snippets = Snippets(dataset, config.snippets, fields_for(method, data))
+        streams[name] = Batches(snippets, config.loader, config.augment, config.loop.seed, device)
+    return streams
+
+
+def fields_for(method: Method, data: Named) -> tuple[str, ...]:
+    """What snippets must carry: what the method needs, and masks wherever there are some."""
+    provides = DATASETS[data.name].provides
+    return tuple(dict.fromkeys([*method.needs, *(["mask"] if "mask" in provides else [])]))
+
+
+def _checked(dataset: FrameDataset, method: Method, name: str) -> FrameDataset:
+    if lacking := set(method.needs) - set(dataset.provides):
+        raise ConfigError(
+            f"data: '{name}' provides {', '.join(dataset.provides)}; this method also needs "
+            f"{', '.join(sorted(lacking))}"
+        )
+    return dataset
+
+
+def _phase_optimizers(config: TrainConfig, method: Method) -> dict[str, OptimizerConfig]:
+    if unknown := set(config.phases) - set(method.phases):
+        raise ConfigError(f"phases.{unknown.pop()}: unknown, this method has {', '.join(method.phases)}")
+    return {phase: config.phases.get(phase, config.optimizer) for phase in method.phases}
+
+
+def _require_same(config: TrainConfig, path: Path) -> None:
+    """Refuse to resume under another config, apart from cadences that cannot change the result."""
+    old, new = parse_yaml(read_text(path), str(path)), to_dict(config)
+    for values in (old, new):
+        for key in FREE_TO_CHANGE:
+            values["loop"].pop(key, None)
+        values["loader"].pop("workers", None)
+    if different := _differences(old, new, ""):
+        raise ConfigError("resume: the config is not the one this run began with:\n" + "\n".join(different))
+
+
+def _differences(old: Any, new: Any, path: str) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = list(dict.fromkeys([*old, *new]))
+        return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{path}.{k}".lstrip("."))]
+    return [] if old == new else [f"  {path}: was {old!r}, is {new!r}"]
+
+
+def _result(config: TrainConfig, loop: Loop, validation: Validation | None) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "method": config.method.name,
+        "seed": config.loop.seed,
+        "budget": {"steps": config.loop.steps} if config.loop.steps else {"minutes": config.loop.minutes},
+        "steps": loop.step,
+        "seconds": loop.seconds,
+        "data_wait_share": loop.total_wait / max(1e-9, loop.seconds),
+        "skipped": loop.guard.counts(),
+        "snippets": {name: stream.snippets.report for name, stream in loop.streams.items()},
+    }
+    if validation:
+        result["validation"] = validation()
+    return result
+
+
+def _ship(parts: Parts, folder: Path, result: dict[str, Any], resume: bool) -> None:
+    """Write RUN/model; a resumed run that had finished already replaces it."""
+    if resume and folder.exists():
+        shutil.rmtree(folder)
+    parts.model.config.training = result
+    save(parts.model, folder, pose=parts.method.pose_net)

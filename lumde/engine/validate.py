@@ -1,0 +1,71 @@
+"""Looks at the student while it learns: against ground truth where there is some, and by the method's own terms."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from lumde.data import DATASETS
+from lumde.data.augment import AugmentConfig
+from lumde.data.base import FrameDataset
+from lumde.data.loader import Batches, LoaderConfig
+from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.engine.log import to_numbers
+from lumde.evaluators.accuracy import evaluate_frames, image_predictor
+from lumde.methods.base import Method
+from lumde.models import DepthModel
+from lumde.registry import build
+
+if TYPE_CHECKING:
+    from lumde.engine.run import ValidationConfig
+
+LOSS_BATCHES = 8  # batches the validation loss is averaged over
+
+
+class Validation:
+    """Answers a dict of numbers each time it is called."""
+
+    def __init__(
+        self, method: Method, model: DepthModel, dataset: FrameDataset, batches: Batches | None, align: str
+    ) -> None:
+        """Keep what is looked at; `batches` is None where the method's terms cannot be computed."""
+        self.method, self.model, self.dataset, self.batches, self.align = method, model, dataset, batches, align
+
+    @classmethod
+    def build(
+        cls, config: "ValidationConfig", snippets: SnippetConfig, method: Method, model: DepthModel
+    ) -> "Validation":
+        """Open the validation set; frames are thinned evenly to `max_frames`."""
+        dataset: FrameDataset = build(DATASETS, config.data)
+        stride = max(1, -(-len(dataset.targets) // config.max_frames))
+        dataset.targets = dataset.targets[::stride]
+        batches = None
+        if set(method.needs) <= set(dataset.provides):
+            batches = Batches(
+                Snippets(dataset, snippets, method.needs), LoaderConfig(batch=4), AugmentConfig(flip=0, jitter=0), 0
+            )
+        return cls(method, model, dataset, batches, config.align)
+
+    @torch.no_grad()
+    def __call__(self) -> dict[str, float]:
+        """Evaluate the student as it stands."""
+        values: dict[str, float] = {}
+        self.method.eval()
+        if self.batches is not None:
+            values["val_loss"] = self._loss(self.batches)
+        if "depth" in self.dataset.provides:
+            self.model.net.load_state_dict(self.method.student.state_dict())
+            device = next(self.method.parameters()).device
+            predict = image_predictor(self.model.to(device).eval().disparity, device)
+            summary = evaluate_frames(predict, self.dataset, align=self.align).summary
+            values |= {f"val_{name}": value for name, value in summary["metrics"].items()}
+        self.method.train()
+        return values
+
+    def _loss(self, batches: Batches) -> float:
+        """Mean weighted sum of the first phase's terms, without augmentation."""
+        device = next(self.method.parameters()).device
+        total = 0.0
+        for step in range(LOSS_BATCHES):
+            terms = self.method.terms({"main": batches.at(step).to(device)}, self.method.phases[0], 0)
+            total += sum(to_numbers(terms).values())
+        return total / LOSS_BATCHES

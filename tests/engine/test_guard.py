@@ -1,0 +1,53 @@
+import dataclasses
+
+import torch
+from torch import nn
+
+from lumde.engine.guard import Guard, bad_field, copy_buffers, restore_buffers
+from lumde.structures import FrameBatch
+
+
+def _batch() -> FrameBatch:
+    image = torch.rand(1, 3, 4, 6)
+    return FrameBatch(image=image, jittered=image, intrinsics=torch.eye(3)[None], depth=torch.ones(1, 1, 4, 6))
+
+
+def test_a_single_bad_pixel_is_found_and_named() -> None:
+    batch = _batch()
+    assert bad_field(batch) is None
+    depth = torch.ones(1, 1, 4, 6)
+    depth[0, 0, 1, 2] = torch.nan
+    assert bad_field(dataclasses.replace(batch, depth=depth)) == "depth"
+
+
+def test_buffers_come_back_after_a_poisoned_forward() -> None:
+    norm = nn.BatchNorm2d(2)
+    before = copy_buffers(norm)
+    norm(torch.full((1, 2, 3, 3), torch.nan))
+    assert torch.isnan(norm.running_mean).all()  # the control: a forward pass alone poisons
+    restore_buffers(norm, before)
+    assert torch.equal(norm.running_mean, torch.zeros(2))
+    assert int(norm.num_batches_tracked) == 0
+
+
+def test_spikes_are_judged_against_recent_losses() -> None:
+    guard = Guard()
+    assert not guard.is_spike(1e9)  # nothing to compare with yet
+    for i in range(120):
+        guard.note_good(1.0 + 0.01 * (i % 5))
+    assert not guard.is_spike(2.0)
+    assert guard.is_spike(30.0)
+
+
+def test_gives_up_after_many_bad_steps_in_a_row_only() -> None:
+    guard = Guard()
+    for _ in range(24):
+        guard.note_bad("student: loss is nan")
+    assert not guard.lost
+    guard.note_good(1.0)
+    guard.note_bad("batch: non-finite main.image")
+    assert not guard.lost
+    for _ in range(24):
+        guard.note_bad("student: loss is nan")
+    assert guard.lost
+    assert guard.counts() == {"bad_batches": 1, "bad_steps": 48, "spikes": 0, "rewinds": 0}

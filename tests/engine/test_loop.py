@@ -1,0 +1,202 @@
+"""Runs that are cut, resumed, poisoned and damaged."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lumde.config import parse
+from lumde.data.base import FrameDataset
+from lumde.engine import checkpoint
+from lumde.engine.run import TrainConfig, train
+from lumde.errors import CheckpointError, ConfigError, Interrupted, NumericsError, UsageError
+from lumde.methods.video import VideoTerms
+from lumde.structures import Frame, FrameKey
+
+STEPS = 8
+
+
+class Wall(FrameDataset):
+    """A textured wall that the camera slides past: exact depth, no renderer."""
+
+    provides = ("sources", "depth", "pose")
+
+    def __init__(self, bad: range = range(0)) -> None:
+        self.targets = [FrameKey("wall", i, f"{i:03d}") for i in range(12)]
+        self.texture = np.random.default_rng(0).integers(0, 255, (32, 200, 3), dtype=np.uint8)
+        self.bad = bad
+
+    def neighbour(self, key: FrameKey, offset: int) -> FrameKey | None:
+        i = key.position + offset
+        return self.targets[i] if 0 <= i < len(self.targets) else None
+
+    def read(self, key: FrameKey) -> Frame:
+        start = 4 * key.position
+        pose = np.eye(4)
+        pose[0, 3] = 0.4 * key.position
+        depth = np.full((32, 64), 4.0, dtype=np.float32)
+        if key.position in self.bad:
+            depth[0, 0] = np.nan
+        return Frame(
+            image=self.texture[:, start : start + 64].copy(),
+            intrinsics=np.array([[40.0, 0, 31.5], [0, 40.0, 15.5], [0, 0, 1]]),
+            depth=depth,
+            world_from_camera=pose,
+        )
+
+
+def config(method: str = "photometric", **loop: object) -> TrainConfig:
+    methods = {
+        "photometric": {"name": "photometric", "pose": {"name": "pose_small"}, "scales": 1},
+        "supervised": {"name": "supervised"},
+    }
+    return parse(
+        {
+            "method": methods[method],
+            "student": {"name": "depth_small", "size": "tiny"},
+            "data": {"name": "synthetic"},
+            "snippets": {"height": 32, "width": 64},
+            "loader": {"batch": 2},
+            "optimizer": {"rate": 0.001, "warmup_steps": 2},
+            "loop": {"steps": STEPS, "checkpoint_every_steps": 3, "ema": 0.9, "precision": "fp32", **loop},
+        },
+        TrainConfig,
+    )
+
+
+def final_state(out: Path) -> dict[str, torch.Tensor]:
+    found = checkpoint.newest(out / "checkpoints")
+    assert found is not None
+    assert found[0].step == STEPS
+    return found[0].tensors
+
+
+def run(out: Path, *, resume: bool = False, dataset: FrameDataset | None = None, **loop: object) -> dict:
+    return train(config(**loop), out, resume, quiet=True, opened={"main": dataset or Wall()})
+
+
+@pytest.fixture
+def interrupt_at(monkeypatch: pytest.MonkeyPatch):
+    """Send a signal to this process in the middle of a given step."""
+
+    def arm(step: int, number: signal.Signals) -> None:
+        forward = VideoTerms.forward
+        calls = {"n": 0}
+
+        def disturbed(self, *args):
+            calls["n"] += 1
+            if calls["n"] == step:
+                os.kill(os.getpid(), number)
+            return forward(self, *args)
+
+        monkeypatch.setattr(VideoTerms, "forward", disturbed)
+
+    return arm
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_stopped_and_resumed_run_ends_in_the_same_bits(tmp_path, interrupt_at, number, code) -> None:
+    run(tmp_path / "straight")
+    interrupt_at(5, number)
+    with pytest.raises(Interrupted) as stopped:
+        run(tmp_path / "cut")
+    assert stopped.value.exit_code == code
+    run(tmp_path / "cut", resume=True)
+    straight, resumed = final_state(tmp_path / "straight"), final_state(tmp_path / "cut")
+    assert straight.keys() == resumed.keys()
+    assert all(torch.equal(straight[k], resumed[k]) for k in straight)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "cut/metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+
+
+def test_another_seed_ends_elsewhere(tmp_path) -> None:
+    """The control of the test above: equality there is not trivial."""
+    run(tmp_path / "a")
+    run(tmp_path / "b", seed=1)
+    a, b = final_state(tmp_path / "a"), final_state(tmp_path / "b")
+    assert not all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_bad_pixels_are_counted_and_leave_no_trace(tmp_path) -> None:
+    out = tmp_path / "run"
+    result = run(out, method="supervised", dataset=Wall(bad=range(2, 5)))
+    assert 0 < result["skipped"]["bad_batches"] < STEPS
+    assert all(torch.isfinite(t).all() for t in final_state(out).values() if t.is_floating_point())
+
+
+def test_nothing_but_bad_batches_gives_up_with_exit_code_5(tmp_path) -> None:
+    with pytest.raises(NumericsError, match="25 bad steps in a row.*non-finite main.depth") as error:
+        run(tmp_path / "run", method="supervised", dataset=Wall(bad=range(12)), steps=60)
+    assert error.value.exit_code == 5
+
+
+def test_damaged_checkpoints_fall_back_then_stop(tmp_path) -> None:
+    out = tmp_path / "run"
+    run(out)
+    newest, older = (out / f"checkpoints/step-{n}" for n in (8, 6))
+    flip_bit(newest / "state.safetensors")
+    found = checkpoint.newest(out / "checkpoints")
+    assert found is not None
+    assert found[0].step == 6
+    assert "state.safetensors" in found[1][0]
+    flip_bit(older / "model.safetensors")
+    with pytest.raises(CheckpointError, match="no checkpoint can be used") as error:
+        run(out, resume=True)
+    assert error.value.exit_code == 4
+
+
+def flip_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_non_finite_weights_are_not_saved(tmp_path) -> None:
+    state = checkpoint.TrainState(3, {"method.w": torch.tensor([1.0, torch.inf])}, {})
+    with pytest.raises(CheckpointError, match=r"method\.w"):
+        checkpoint.save(tmp_path, None, state)
+    assert not any(tmp_path.iterdir())
+
+
+def test_resume_under_another_config_names_the_key(tmp_path) -> None:
+    out = tmp_path / "run"
+    run(out)
+    with pytest.raises(ConfigError, match=r"loop\.steps: was 8, is 9"):
+        run(out, resume=True, steps=9)
+    run(out, resume=True, log_every_steps=7)  # a cadence changes no result
+
+
+def test_run_folder_is_not_reused_without_resume(tmp_path) -> None:
+    run(tmp_path / "run")
+    with pytest.raises(UsageError, match="--resume"):
+        run(tmp_path / "run")
+
+
+def test_minutes_become_steps_that_are_recorded(tmp_path) -> None:
+    result = run(tmp_path / "run", method="supervised", steps=0, minutes=0.03)
+    assert result["budget"] == {"minutes": 0.03}
+    assert result["steps"] > 20
+
+
+def test_supervised_loss_falls(tmp_path) -> None:
+    out = tmp_path / "run"
+    run(out, method="supervised", steps=40, log_every_steps=1)
+    losses = [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines() if "loss" in line]
+    losses = [x for x in losses if x is not None]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_run_folder_holds_what_the_contract_says(tmp_path) -> None:
+    out = tmp_path / "run"
+    run(out)
+    names = {p.name for p in out.iterdir()}
+    assert {"config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model", "result.json"} <= names
+    assert any(name.startswith("events.") for name in names)
+    assert {"config.json", "model.safetensors", "README.md", "pose.safetensors"} <= {
+        p.name for p in (out / "model").iterdir()
+    }
+    assert "TOKEN" not in (out / "environment.json").read_text()

@@ -1,0 +1,136 @@
+"""Every line of the methods table keeps the contract, unasked."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lumde.methods import METHODS
+from lumde.methods.base import Method
+from lumde.nets.depth_small import DepthSmall
+from lumde.structures import FrameBatch
+from lumde.teachers.base import Teacher
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "photometric": {"pose": {"name": "pose_small"}},
+    "adversarial": {
+        "critic": {"name": "critic_transformer"},
+        "warmup_steps": 0,
+        "video": {"pose": {"name": "pose_small"}},
+    },
+    "supervised": {},
+}
+
+
+class FixedTeacher(Teacher):
+    """A small network as teacher, without a folder."""
+
+    gives = ("depth", "features")
+
+    def __init__(self) -> None:
+        net = DepthSmall(DepthSmall.Config(size="tiny"))
+        super().__init__(net)
+
+
+def make(name: str) -> Method:
+    from lumde.config import parse
+
+    torch.manual_seed(0)
+    method_class = METHODS[name]
+    config = parse({"name": name, **CONFIGS[name]}, method_class.Config)
+    student = DepthSmall(DepthSmall.Config(size="tiny"))
+    return method_class(config, student, FixedTeacher() if method_class.teacher_gives else None)
+
+
+@pytest.fixture
+def batch() -> dict[str, FrameBatch]:
+    generator = torch.Generator().manual_seed(1)
+    image = torch.rand(2, 3, 32, 64, generator=generator)
+    sources = torch.rand(2, 2, 3, 32, 64, generator=generator)
+    intrinsics = torch.tensor([[40.0, 0, 31.5], [0, 40.0, 15.5], [0, 0, 1]]).expand(2, 3, 3)
+    frames = FrameBatch(
+        image=image,
+        jittered=image,
+        intrinsics=intrinsics,
+        sources=sources,
+        sources_jittered=sources,
+        offsets=(-1, 1),
+        source_from_target=torch.eye(4).expand(2, 2, 4, 4),
+        depth=1 + 10 * torch.rand(2, 1, 32, 64, generator=generator),
+        mask=torch.ones(2, 1, 32, 64, dtype=torch.bool),
+        keys=("a/0", "a/1"),
+    )
+    return {"main": frames}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_terms_are_finite_scalars_and_reach_every_parameter(name: str, batch: dict[str, FrameBatch]) -> None:
+    method = make(name).train()
+    for phase in method.phases:
+        parameters = list(method.trainable(phase))
+        for p in method.parameters():
+            p.grad = None
+        terms = method.terms(batch, phase, step=10)
+        assert terms, f"{phase} has no terms after the warm-up"
+        assert all(term.shape == () and torch.isfinite(term) for term in terms.values())
+        sum(terms.values()).backward()
+        assert all(p.grad is not None for p in parameters)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_phases_own_disjoint_parameters(name: str) -> None:
+    method = make(name)
+    owned = [id(p) for phase in method.phases for p in method.trainable(phase)]
+    assert len(owned) == len(set(owned))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_teacher_stays_frozen(name: str, batch: dict[str, FrameBatch]) -> None:
+    method = make(name)
+    teacher = getattr(method, "teacher", None)
+    if teacher is None:
+        pytest.skip("method has no teacher")
+    before = copy.deepcopy(teacher.state_dict())
+    method.eval()
+    method.train()
+    for step in (10, 11):
+        for phase in method.phases:
+            optimizer = torch.optim.SGD(list(method.trainable(phase)), lr=0.1)
+            sum(method.terms(batch, phase, step).values()).backward()
+            optimizer.step()
+    assert all(torch.equal(before[k], v) for k, v in teacher.state_dict().items())
+    assert not any(m.training for m in teacher.modules() if isinstance(m, nn.BatchNorm2d))
+    assert not any(p.requires_grad for p in teacher.parameters())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_same_seed_same_numbers_and_state_round_trip(name: str, batch: dict[str, FrameBatch]) -> None:
+    first, second = make(name), make(name)
+    with torch.no_grad():  # move `second` away, then bring it back by its state
+        for p in second.parameters():
+            p.add_(0.1)
+    second.load_state_dict(first.state_dict())
+    for method in (first, second):
+        method.train()
+    torch.manual_seed(5)
+    a = first.terms(batch, "student", 10)
+    torch.manual_seed(5)
+    b = second.terms(batch, "student", 10)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_pictures_are_rgb_in_unit_range(name: str, batch: dict[str, FrameBatch]) -> None:
+    with torch.no_grad():
+        pictures = make(name).eval().pictures(batch)
+    assert "input" in pictures
+    for picture in pictures.values():
+        assert picture.shape == (3, 32, 64)
+        assert 0 <= picture.min() <= picture.max() <= 1
+
+
+def test_contract_configs_cover_the_table() -> None:
+    assert CONFIGS.keys() == METHODS.keys()
