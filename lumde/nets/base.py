@@ -1,7 +1,7 @@
-"""What every network of the zoo promises."""
+"""What every network of the zoo promises, and the few operations that all of them share."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -13,22 +13,35 @@ from lumde.geometry.depth import disp_to_depth
 from lumde.registry import Named
 from lumde.structures import DepthOutput
 
+MAX_SCALES = 4
+
 
 class DepthNet(nn.Module, ABC):
     """An image goes in, sigmoid disparities of its own size come out."""
 
     multiple: ClassVar[int] = 32  # the encoder's total stride: inputs are padded to it
+    smallest: ClassVar[int] = 32  # and to at least this side, in pixels
 
     @dataclass(kw_only=True)
     class Config(Named):
-        """Depth range shared by every depth network."""
+        """What every depth network can be told."""
 
         min_depth: float = 0.1  # metres (or units of the unscaled world), > 0
         max_depth: float = 100.0  # > min_depth
+        scales: int = MAX_SCALES  # disparities answered: full size, 1/2, 1/4, 1/8
+        init: str | None = None  # model folder whose weights are the start (models.build_net)
 
         def __post_init__(self) -> None:
-            if not 0 < self.min_depth < self.max_depth:
-                raise ValueError(f"0 < min_depth < max_depth needed, found {self.min_depth}, {self.max_depth}")
+            if not 0 < self.min_depth < self.max_depth < float("inf"):
+                raise ValueError(
+                    f"0 < min_depth < max_depth needed, found {self.min_depth}, {self.max_depth}"
+                )
+            if not 1 <= self.scales <= MAX_SCALES:
+                raise ValueError(f"scales: 1 to {MAX_SCALES}, found {self.scales}")
+
+        def architecture(self) -> Named:
+            """The same network without a start: what is stored beside trained weights."""
+            return replace(self, init=None)
 
     def __init__(self, config: Config) -> None:
         """Keep the config: it travels with the weights."""
@@ -38,19 +51,18 @@ class DepthNet(nn.Module, ABC):
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
         """Predict disparities; any size of at least one pixel (padded inside, cropped back)."""
         h, w = image.shape[-2:]
-        bottom, right = -h % self.multiple, -w % self.multiple
-        if bottom or right:
-            image = F.pad(image, (0, right, 0, bottom), mode="replicate")
-        output = self.predict((image - 0.45) / 0.225)
-        if bottom or right:
+        padded = pad_to_multiple(image, self.multiple, self.smallest)
+        output = self.predict(normalised(padded))
+        if padded.shape != image.shape:
             output.disps = tuple(
-                disp[..., : -(-h // (1 << scale)), : -(-w // (1 << scale))] for scale, disp in enumerate(output.disps)
+                disp[..., : -(-h // (1 << scale)), : -(-w // (1 << scale))]
+                for scale, disp in enumerate(output.disps)
             )
         return output
 
     @abstractmethod
     def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
-        """Answer for a normalised image whose sides are multiples of `multiple`; disp k has 1/2^k of its size."""
+        """Answer for a normalised image, sides multiples of `multiple`; disp k has 1/2^k of its size."""
 
     def depth(self, disp: Float[Tensor, "*b h w"]) -> Float[Tensor, "*b h w"]:
         """Depth in the network's range from its sigmoid output."""
@@ -59,6 +71,17 @@ class DepthNet(nn.Module, ABC):
 
 class PoseNet(nn.Module, ABC):
     """Two images in temporal order go in, the camera motion between them comes out."""
+
+    @dataclass(kw_only=True)
+    class Config(Named):
+        """What every pose network can be told."""
+
+        init: str | None = None  # model folder whose pose.safetensors is the start (models.build_pose_net)
+
+    def __init__(self, config: Config) -> None:
+        """Keep the config."""
+        super().__init__()
+        self.config = config
 
     @abstractmethod
     def forward(
@@ -75,7 +98,32 @@ class Critic(nn.Module, ABC):
         """One unbounded score per map; no batch statistics inside (gradient penalty)."""
 
 
-def fp32_sigmoid_head(head: nn.Module, features: Tensor) -> Tensor:
+def normalised(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Centre and scale RGB in [0, 1]; one pair of constants for all channels, as Monodepth2 does."""
+    return (image - 0.45) / 0.225
+
+
+def pad_to_multiple(
+    image: Float[Tensor, "b c h w"], multiple: int, smallest: int = 1
+) -> Float[Tensor, "b c h2 w2"]:
+    """Repeat the last row and column until both sides are multiples of `multiple`, at least `smallest`."""
+    h, w = image.shape[-2:]
+    bottom, right = (max(-(-side // multiple) * multiple, smallest) - side for side in (h, w))
+    return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
+
+
+def fp32_sigmoid_head(head: nn.Module, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h2 w2"]:
     """Run a disparity head in fp32 even under autocast: bf16 makes steps of up to 1.4 % in depth."""
     with torch.autocast(device_type=features.device.type, enabled=False):
         return torch.sigmoid(head(features.float()))
+
+
+def pooled_motion(values: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b 3"]]:
+    """Average a pose map over its pixels and answer its first motion (axis-angle, translation), fp32.
+
+    The factor 0.01 keeps the first motions of an untrained network close to standing still.
+
+    Source: Godard et al. 2019, arXiv:1806.01260 (its program; the paper does not tell the factor).
+    """
+    motion = 0.01 * values.float().mean(dim=(2, 3))
+    return motion[:, :3], motion[:, 3:6]
