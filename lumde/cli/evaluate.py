@@ -1,0 +1,70 @@
+"""Score depth against ground truth: KITTI, NYU, own folders or synthetic drives, by the published protocols.
+
+MODEL is a run, checkpoint or model folder. The table goes to stdout; --json writes per_image.csv as well.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+EXAMPLE = (
+    "lumde evaluate runs/teacher --data kitti_raw --root /data/kitti --split eigen --json result/eigen.json"
+)
+ALIGN = ("median", "scale_shift", "dataset_scale", "none")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is scored, on which data, and by which rules."""
+    parser.add_argument(
+        "model", nargs="?", type=Path, metavar="MODEL", help="run, checkpoint or model folder"
+    )
+    parser.add_argument(
+        "--predictions", type=Path, metavar="FILE.npy", help="floats [N, h, w] in place of MODEL"
+    )
+    parser.add_argument("--predictions-are", choices=("disparity", "depth"), default="disparity")
+    parser.add_argument("--data", required=True, metavar="NAME", help="dataset (lumde list datasets)")
+    parser.add_argument("--root", metavar="DIR", help="its folder; synthetic needs none")
+    parser.add_argument("--split", metavar="LIST", help="published list by name, or a file")
+    parser.add_argument("--frames", metavar="A:B", help="only frames A to B-1 of each sequence")
+    parser.add_argument("--align", choices=ALIGN, default="median", help="how predictions get their scale")
+    parser.add_argument("--flip", action="store_true", help="average with the mirrored image's prediction")
+    parser.add_argument(
+        "--assume-metres", action="store_true", help="allow --align none for a relative model"
+    )
+    parser.add_argument(
+        "--trivial-split", metavar="LIST", help="trivial maps from this list, not the test frames"
+    )
+    parser.add_argument("--trivial-frames", metavar="A:B", help="trivial maps from these frames")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result and per_image.csv")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Evaluate and print."""
+    from lumde.errors import UsageError
+
+    if (args.model is None) == (args.predictions is None):
+        raise UsageError("evaluate: give a MODEL folder or --predictions FILE.npy, one of them")
+    if args.predictions is not None and args.flip:
+        raise UsageError(
+            "--flip needs a MODEL: predictions from a file cannot be made again on mirrored images"
+        )
+    from lumde.jobs import evaluate as job
+
+    dataset = job.open_dataset(args.data, args.root, args.split, args.frames)
+    training = None
+    if args.trivial_split or args.trivial_frames:
+        training = job.open_dataset(args.data, args.root, args.trivial_split, args.trivial_frames)
+    if args.model is not None:
+        result = job.evaluate_model(
+            args.model, dataset, args.align, args.flip, args.assume_metres, job.progress
+        )
+    else:
+        result = job.evaluate_predictions(
+            args.predictions, dataset, args.align, args.predictions_are, job.progress
+        )
+    result = job.add_context(result, dataset, training)
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if args.json:
+        job.save(result, args.json)
+    print(job.table(result, str((args.model or args.predictions).name)))

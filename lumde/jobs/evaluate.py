@@ -1,0 +1,238 @@
+"""Score a model or a file of predictions against ground truth, beside trivial depth maps."""
+
+import csv
+import dataclasses
+import io
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+from tqdm import tqdm
+
+from lumde.config import nearest, parse, to_dict
+from lumde.data import DATASETS
+from lumde.data.base import FrameDataset
+from lumde.data.recorded import parse_range
+from lumde.engine.devices import pick_device
+from lumde.errors import DataError, UsageError
+from lumde.evaluators.accuracy import (
+    Progress,
+    evaluate_disparities,
+    evaluate_frames,
+    evaluate_trivial,
+    image_predictor,
+)
+from lumde.evaluators.base import Evaluation
+from lumde.evaluators.depth_accuracy import METRICS
+from lumde.files import printable, write_json, write_text
+from lumde.models import load
+from lumde.registry import build
+from lumde.structures import Frame, FrameKey
+
+Kind = Literal["disparity", "depth"]
+DEFAULT_TEST_SET = "streets-v1"
+PLAIN_LINE_S = 10.0  # without a terminal, progress is a line now and then
+
+
+def open_dataset(name: str, root: str | None, split: str | None, frames: str | None) -> FrameDataset:
+    """Make a dataset of the table from the options of the command line.
+
+    Where a dataset has frozen test sets in place of splits, `split` picks one of them.
+
+    Raises:
+        UsageError: unknown dataset; ConfigError: unknown or missing option.
+        DataError: the files cannot be used.
+    """
+    if name not in DATASETS:
+        raise UsageError(f"--data {name}: unknown dataset{nearest(name, list(DATASETS))}")
+    config_class = DATASETS[name].Config
+    values = {"name": name, "root": root, "split": split}
+    known = {f.name: f.type for f in dataclasses.fields(config_class)}
+    if "test_set" in known:
+        values["test_set"] = values.pop("split") or DEFAULT_TEST_SET
+    if known.get("frames") is str:
+        values["frames"] = frames
+    dataset = build(DATASETS, parse({k: v for k, v in values.items() if v is not None}, config_class))
+    if frames and known.get("frames") is not str:
+        positions = range(sys.maxsize)[parse_range(frames)]
+        dataset.targets = [key for key in dataset.targets if key.position in positions]
+    return dataset
+
+
+def evaluate_model(
+    path: Path,
+    dataset: FrameDataset,
+    align: str = "median",
+    flip: bool = False,
+    assume_metres: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a run, checkpoint or model folder over a dataset by the dataset's protocol.
+
+    Args:
+        path: what `lumde.load` reads.
+        dataset: provides depth.
+        align: a key of ALIGNMENTS.
+        flip: average with the mirrored image's prediction.
+        assume_metres: allow `align` "none" for a model whose unit is not known.
+        progress: wraps the frame keys.
+
+    Raises:
+        UsageError: unaligned evaluation of relative depth.
+    """
+    model = load(path)
+    unit = model.config.unit
+    if align == "none" and unit != "metres" and not assume_metres:
+        raise UsageError(
+            f"{path}: the model's depth is {unit}, not metres: --align none compares nothing; "
+            "use --align median, or --assume-metres if you know better"
+        )
+    device = pick_device("auto")
+    predict = image_predictor(model.to(device).eval().disparity, device)
+    result = evaluate_frames(predict, dataset, align=align, flip=flip, progress=progress)
+    result.summary["model"] = {"path": str(path), "unit": unit}
+    if align == "none" and unit != "metres":
+        result.notes.append(f"the model says its depth is {unit}; it was read as metres because you said so")
+    return result
+
+
+def evaluate_predictions(
+    path: Path,
+    dataset: FrameDataset,
+    align: str = "median",
+    kind: Kind = "disparity",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score an array of outside predictions, in the order of `dataset.targets`, by the dataset's protocol."""
+    maps = read_predictions(path, len(dataset.targets))
+
+    def disparity(number: int, _: Frame) -> Float[np.ndarray, "dh dw"]:
+        return _as_disparity(np.asarray(maps[number], dtype=np.float32), kind, f"{path}, map {number}")
+
+    result = evaluate_disparities({"": disparity}, dataset, align=align, progress=progress)[""]
+    result.summary["model"] = {"path": str(path), "unit": "metres" if align == "none" else "unknown"}
+    if align == "none":
+        result.notes.append(
+            f"--align none reads {path.name} as {'metres' if kind == 'depth' else '1 / metres'}"
+        )
+    return result
+
+
+def read_predictions(path: Path, count: int) -> Float[np.ndarray, "n dh dw"]:
+    """Open `[N, h, w]` floats without loading them; nothing in the file is executed.
+
+    Raises:
+        DataError: not such an array, cut short, or N is not `count`.
+    """
+    try:
+        maps = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, EOFError) as error:  # a header that promises more than the file holds ends here too
+        raise DataError(f"{path}: not a complete .npy array of floats ({error})") from error
+    if not isinstance(maps, np.memmap):
+        raise DataError(f"{path}: one .npy array needed, found an archive; save with numpy.save")
+    if maps.ndim != 3 or maps.dtype.kind != "f":
+        raise DataError(f"{path}: floats [N, h, w] needed, found {maps.dtype} {list(maps.shape)}")
+    found, promised = path.stat().st_size, maps.offset + maps.nbytes
+    if found != promised:
+        raise DataError(f"{path}: {found} bytes, its header promises {promised}; was it written to the end?")
+    if len(maps) != count:
+        raise DataError(f"{path}: {len(maps)} maps for {count} frames; same split, same order?")
+    return maps
+
+
+def add_context(
+    result: Evaluation, dataset: FrameDataset, training: FrameDataset | None = None
+) -> Evaluation:
+    """Put the dataset's name first and the trivial baselines beside the result.
+
+    Args:
+        result: of this `dataset`.
+        dataset: the test set.
+        training: where the trivial maps come from; None = the test set itself.
+    """
+    config = to_dict(dataset.config)
+    trivial = evaluate_trivial(dataset, align=result.summary["align"], training=training)
+    source = {"trivial_from": "the evaluated frames themselves"}
+    if training is not None:
+        source = {"trivial_from": _described(to_dict(training.config))}
+    summary = {
+        "data": config["name"],
+        "split": _described(config),
+        **result.summary,
+        "trivial": trivial,
+        **source,
+    }
+    return Evaluation(summary, result.rows, result.notes)
+
+
+def save(result: Evaluation, path: Path) -> None:
+    """Write the JSON, and `per_image.csv` beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result.summary)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(result.rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in result.rows:
+        writer.writerow({k: printable(v) if isinstance(v, str) else v for k, v in row.items()})
+    write_text(path.parent / "per_image.csv", text.getvalue())
+
+
+def table(result: Evaluation, label: str) -> str:
+    """Tell the result as text: what was evaluated, the metrics, and the trivial rows under them."""
+    summary = result.summary
+    protocol = summary["protocol"]
+    partial = "" if summary["complete"] else " PARTIAL,"
+    head = (
+        f"{summary['data']} {summary['split']}: {summary['count']} of {summary['expected']} images,{partial} "
+        f"align {summary['align']}, crop {protocol['crop']}, "
+        f"{protocol['min_depth']:g}-{protocol['max_depth']:g} m{', flip' if protocol['flip'] else ''}"
+    )
+    names = METRICS + (("log10",) if "log10" in summary["metrics"] else ())
+    rows = {label: summary["metrics"], **summary.get("trivial", {})}
+    width = max(len(name) for name in rows)
+    lines = [head, " " * width + "".join(f"{name:>10}" for name in names)]
+    lines += [name.ljust(width) + "".join(f"{row[n]:>10.4f}" for n in names) for name, row in rows.items()]
+    if summary["scale"]["median"] is not None:
+        lines.append(f"scale: median {summary['scale']['median']:.4g}, spread {summary['scale']['std']:.3f}")
+    if "trivial_from" in summary:
+        lines.append(f"trivial rows: maps of {summary['trivial_from']}")
+    return "\n".join(lines)
+
+
+def progress(keys: Iterable[FrameKey]) -> Iterator[FrameKey]:
+    """Tell how far it is on stderr: a bar with ETA on a terminal, else plain lines."""
+    if sys.stderr.isatty():
+        yield from tqdm(keys, desc="evaluate", unit="frame", file=sys.stderr)
+        return
+    keys = list(keys)
+    started = told = time.monotonic()
+    for done, key in enumerate(keys):
+        now = time.monotonic()
+        if done and now - told > PLAIN_LINE_S:
+            left = (now - started) / done * (len(keys) - done)
+            print(f"evaluate: {done}/{len(keys)} frames, ETA {left:.0f} s", file=sys.stderr)
+            told = now
+        yield key
+
+
+def _described(config: dict[str, Any]) -> str:
+    """Name the part of a dataset that a config picks."""
+    parts = [str(config[key]) for key in ("test_set", "split", "frames") if config.get(key)]
+    return " ".join(parts) or "all"
+
+
+def _as_disparity(values: Float[np.ndarray, "dh dw"], kind: Kind, where: str) -> Float[np.ndarray, "dh dw"]:
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise DataError(f"{where}: {bad} of {values.size} values are NaN or infinite")
+    if kind == "disparity":
+        return values
+    if (low := int((values <= 0).sum())) > 0:
+        raise DataError(f"{where}: {low} of {values.size} depths are 0 or negative; is it disparity?")
+    return 1.0 / values
