@@ -1,0 +1,74 @@
+"""Per-pixel distances between a predicted and a given depth map.
+
+Only pixels with a measurement (finite, > 0) count, whatever the mask says; without any, the loss is 0.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lumde.losses.masked import masked_mean, neighbours_valid
+
+
+def log_l1(
+    pred_depth: Float[Tensor, "b 1 h w"],
+    target_depth: Float[Tensor, "b 1 h w"],
+    valid: Bool[Tensor, "b 1 h w"] | None = None,
+) -> Float[Tensor, ""]:
+    """Average |log pred - log target|: 0.1 means wrong by a factor of about 1.1.
+
+    Args:
+        pred_depth: metres, > 0.
+        target_depth: in the unit of the prediction, 0 = no measurement.
+        valid: further pixels to leave out; None = none.
+    """
+    difference, valid = _log_difference(pred_depth, target_depth, valid)
+    return masked_mean(difference.abs(), valid)
+
+
+def inverse_l1(
+    pred_depth: Float[Tensor, "b 1 h w"],
+    target_depth: Float[Tensor, "b 1 h w"],
+    valid: Bool[Tensor, "b 1 h w"] | None = None,
+) -> Float[Tensor, ""]:
+    """Average |1 / pred - 1 / target|, 1/metres: near surfaces dominate. Arguments as in `log_l1`."""
+    valid = _measured(target_depth, valid)
+    target_depth = torch.where(valid, target_depth, 1.0)
+    return masked_mean((pred_depth.reciprocal() - target_depth.reciprocal()).abs(), valid)
+
+
+def gradient_matching(
+    pred_depth: Float[Tensor, "b 1 h w"],
+    target_depth: Float[Tensor, "b 1 h w"],
+    valid: Bool[Tensor, "b 1 h w"] | None = None,
+    scales: int = 4,
+) -> Float[Tensor, ""]:
+    """Penalise steps of the log depth difference, so that edges sit where the target's are.
+
+    Every second pixel is left out from one scale to the next; a common factor between the maps costs nothing.
+    Arguments as in `log_l1`; scales too small to hold a step add nothing.
+
+    Source: Li and Snavely 2018, arXiv:1804.00607, sec. 4 (eq. 4). Averaging over steps and over `scales`,
+    rather than summing, is ours: the value then hardly depends on either.
+    """
+    difference, valid = _log_difference(pred_depth, target_depth, valid)
+    total = difference.sum() * 0.0
+    for scale in range(scales):
+        coarse = difference[..., :: 2**scale, :: 2**scale]
+        coarse_valid = valid[..., :: 2**scale, :: 2**scale]
+        for axis in (2, 3):
+            total = total + masked_mean(coarse.diff(dim=axis).abs(), neighbours_valid(coarse_valid, axis))
+    return total / scales
+
+
+def _log_difference(
+    pred_depth: Tensor, target_depth: Tensor, valid: Tensor | None
+) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]:
+    valid = _measured(target_depth, valid)
+    difference = pred_depth.log() - torch.where(valid, target_depth, 1.0).log()
+    return torch.where(valid, difference, 0.0), valid
+
+
+def _measured(target_depth: Tensor, valid: Tensor | None) -> Bool[Tensor, "b 1 h w"]:
+    measured = (target_depth > 0) & target_depth.isfinite()
+    return measured if valid is None else measured & valid
