@@ -5,16 +5,17 @@ A part is picked by `name` (registry.choice). Nothing is imported or executed by
 
 import dataclasses
 import difflib
+import math
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from lumde.errors import ConfigError
-from lumde.files import read_yaml
+from lumde.files import parse_yaml, read_yaml
+from lumde.strict_yaml import yaml_text
 
 T = TypeVar("T")
 
@@ -22,11 +23,13 @@ T = TypeVar("T")
 def load(path: Path, cls: type[T], overrides: Sequence[str] = ()) -> T:
     """Read a config file, its `base:` file if it names one, then the `key.path=value` overrides.
 
+    Overrides that pick a part (`method.name=...`) go first: the old part's keys do not apply to the new one.
+
     Raises:
         ConfigError: listing every problem found, with dotted paths and nearest spellings.
     """
     values = _read_with_base(path)
-    for override in overrides:
+    for override in sorted(overrides, key=_parts_first):
         _apply_override(values, override)
     return parse(values, cls)
 
@@ -53,13 +56,14 @@ def to_dict(config: Any) -> Any:
 
 def dump(config: Any) -> str:
     """Tell a config as YAML text, keys in the order of the dataclass."""
-    return yaml.safe_dump(to_dict(config), sort_keys=False, default_flow_style=None)
+    return yaml_text(to_dict(config))
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Answer "; did you mean 'x'?" for the closest known word, else the list of all."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(sorted(known))}"
+    lowered = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)
+    return f"; did you mean '{lowered[close[0]]}'?" if close else f"; known: {', '.join(sorted(known))}"
 
 
 def _read_with_base(path: Path) -> dict[str, Any]:
@@ -77,7 +81,8 @@ def _read_with_base(path: Path) -> dict[str, Any]:
 
 def _mapping(values: Any, path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
+        found = "an empty file" if values is None else reprlib.repr(values)
+        raise ConfigError(f"{path}: expected keys and values, found {found}")
     return values
 
 
@@ -86,23 +91,26 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     result = dict(below)
     for key, value in above.items():
         old = result.get(key)
-        same_part = isinstance(old, dict) and isinstance(value, dict)
-        if same_part and value.get("name", old.get("name")) == old.get("name"):
-            result[key] = _merged(old, value)
+        if isinstance(old, dict) and isinstance(value, dict):
+            other_part = value.get("name", old.get("name")) != old.get("name")
+            result[key] = value if other_part else _merged(old, value)
         else:
             result[key] = value
     return result
 
 
+def _parts_first(override: str) -> float:
+    """Sort key: outer parts, inner parts, everything else."""
+    key = override.partition("=")[0]
+    return float(key.count(".")) if key.endswith(".name") else math.inf
+
+
 def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"{override!r}: overrides are written key.path=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{override!r}: the value is not valid YAML: {error}") from error
     *parents, last = key.split(".")
+    if not equals or not all((*parents, last)):
+        raise ConfigError(f"{override!r}: overrides are written key.path=value")
+    value = parse_yaml(text, repr(override))
     for parent in parents:
         if values.get(parent) is None:
             values[parent] = {}
@@ -115,28 +123,32 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 
 def _build(values: Any, cls: type, path: str, problems: list[str]) -> Any:
+    """Make `cls`, or note why not: problems of one part do not hide those of the next."""
     if not isinstance(values, Mapping):
-        problems.append(f"{path or 'config'}: expected keys of {cls.__qualname__}, found {values!r}")
+        problems.append(
+            f"{path or 'config'}: expected keys of {cls.__qualname__}, found {reprlib.repr(values)}"
+        )
         return None
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    for key in values:
-        if key not in fields:
-            problems.append(
-                f"{_join(path, str(key))}: unknown key for {cls.__qualname__}{nearest(str(key), list(fields))}"
-            )
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
+    local = [
+        f"{_join(path, str(key))}: unknown key for {cls.__qualname__}{nearest(str(key), list(fields))}"
+        for key in values
+        if key not in fields
+    ]
     given: dict[str, Any] = {}
     hints = typing.get_type_hints(cls)
     for name, f in fields.items():
         where = _join(path, name)
         if name in values:
-            given[name] = _value(values[name], hints[name], f.metadata.get("table"), where, problems)
+            given[name] = _value(values[name], hints[name], f.metadata.get("table"), where, local)
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            problems.append(f"{where}: missing, {cls.__qualname__} needs it")
-    if problems:
+            local.append(f"{where}: missing, {cls.__qualname__} needs it")
+    problems.extend(local)
+    if local:
         return None
     try:
         return cls(**given)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         problems.append(f"{path or 'config'}: {error}")
         return None
 
@@ -150,16 +162,9 @@ def _value(value: Any, hint: Any, table: Any, path: str, problems: list[str]) ->
     if origin in (typing.Union, types.UnionType):
         return _union(value, args, path, problems)
     if origin is tuple and isinstance(value, list | tuple):
-        inner = args if args and args[-1] is not Ellipsis else (args[0],) * len(value)
-        if len(inner) == len(value):
-            return tuple(
-                _value(v, h, None, f"{path}[{i}]", problems)
-                for i, (v, h) in enumerate(zip(value, inner, strict=True))
-            )
+        return _tuple(value, args, path, problems)
     if origin is dict and isinstance(value, Mapping):
         return {str(k): _value(v, args[1], None, _join(path, str(k)), problems) for k, v in value.items()}
-    if origin is typing.Literal and value in args and type(value) in {type(a) for a in args}:
-        return value
     return _scalar(value, hint, path, problems)
 
 
@@ -179,30 +184,83 @@ def _part(value: Any, hint: Any, table: Any, path: str, problems: list[str]) -> 
 def _union(value: Any, args: tuple[Any, ...], path: str, problems: list[str]) -> Any:
     if value is None and type(None) in args:
         return None
+    choices = [arg for arg in args if arg is not type(None)]
     tried: list[str] = []
-    for arg in args:
-        if arg is type(None):
-            continue
+    for arg in choices:
         local: list[str] = []
         result = _value(value, arg, None, path, local)
         if not local:
             return result
-        tried = tried or local
-    problems.extend(tried)
+        tried.extend(local)
+    if len(choices) == 1 or isinstance(value, Mapping):
+        problems.extend(tried)
+    else:
+        problems.append(f"{path}: expected {' or '.join(map(_spell, choices))}, found {reprlib.repr(value)}")
     return None
 
 
+def _tuple(value: Sequence[Any], args: tuple[Any, ...], path: str, problems: list[str]) -> Any:
+    hints = (args[0],) * len(value) if args[-1] is Ellipsis else args
+    if len(hints) != len(value):
+        problems.append(f"{path}: expected {len(hints)} values, found {len(value)}")
+        return None
+    return tuple(
+        _value(inner, hint, None, f"{path}[{i}]", problems)
+        for i, (inner, hint) in enumerate(zip(value, hints, strict=True))
+    )
+
+
 def _scalar(value: Any, hint: Any, path: str, problems: list[str]) -> Any:
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if hint is float and type(value) in (int, float) and _is_finite(value):
         return float(value)
     if hint is Path and isinstance(value, str | Path):
         return Path(value)
     if hint in (int, str, bool) and type(value) is hint:
         return value
-    hint_text = getattr(hint, "__name__", str(hint).replace("typing.", ""))
-    advice = " (write 1.0e-4: YAML reads 1e-4 as text)" if hint is float and isinstance(value, str) else ""
-    problems.append(f"{path}: expected {hint_text}, found {value!r}{advice}")
+    if hint is typing.Any:
+        return value
+    allowed = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+    if any(value == one and type(value) is type(one) for one in allowed):
+        return value
+    problems.append(
+        f"{path}: expected {_spell(hint)}, found {reprlib.repr(value)}{_advice(value, hint, allowed)}"
+    )
     return None
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _spell(hint: Any) -> str:
+    """Tell a type as a user would: `one of 'a', 'b'`, `a number`, `a list of whole numbers`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(repr, args))}"
+    if origin is tuple:
+        return f"a list of {_spell(args[0])}" if args[-1] is Ellipsis else f"[{', '.join(map(_spell, args))}]"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_spell, args))
+    words = {
+        float: "a finite number",
+        int: "a whole number",
+        str: "a text",
+        bool: "true or false",
+        Path: "a path",
+    }
+    words |= {type(None): "null"}
+    return words.get(hint, getattr(hint, "__qualname__", str(hint)))
+
+
+def _advice(value: Any, hint: Any, allowed: tuple[Any, ...]) -> str:
+    if hint is str and value is not None:
+        return " (write it in quotes)"
+    if isinstance(value, str) and allowed:
+        return nearest(value, [one for one in allowed if isinstance(one, str)])
+    return ""
 
 
 def _join(path: str, key: str) -> str:

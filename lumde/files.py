@@ -1,13 +1,13 @@
 """Files that survive crashes and hostile input: atomic writes, hashes, checked reads, safe names."""
 
 import errno
-import glob
 import hashlib
 import json
 import math
 import os
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -97,9 +97,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         if path.exists():
             raise ResourceError(f"{path}: exists already; nothing was overwritten")
-        for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-            shutil.rmtree(stale, ignore_errors=True)
         temporary = _temporary(path)
+        stale = re.compile(rf"\.{re.escape(path.name[:200])}\.[0-9]+\.tmp")
+        for place in path.parent.glob(".*.tmp"):
+            if stale.fullmatch(place.name):
+                shutil.rmtree(place, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
             yield temporary
@@ -110,7 +112,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         _sync(path.parent)
     except OSError as error:
-        raise ResourceError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise ResourceError(f"{path}: cannot be written ({error})") from error
 
 
 def sha256(path: Path) -> str:
@@ -164,8 +166,7 @@ def inside(root: Path, name: str) -> Path:
         DataError: absolute, `..`, backslash, control character, or a link that points outside.
     """
     parts = PurePosixPath(name).parts
-    plain = name.isprintable() and "\\" not in name and ".." not in parts and not name.startswith("/")
-    if not parts or not plain or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
+    if not parts or name.startswith("/") or ".." in parts or not all(map(_is_file_name, parts)):
         raise DataError(f"{printable(name[:100])!r}: not a plain path below {root}")
     path = root.joinpath(*parts)
     try:
@@ -215,7 +216,7 @@ def require_space(folder: Path, needed_bytes: int) -> None:
 
 
 def package_folder(kind: str) -> Path:
-    """Folder of files that travel with the package ("configs", "splits"): inside a wheel, or of the checkout."""
+    """Folder of files that travel with the package ("configs", "splits"), in a wheel or a checkout."""
     here = Path(__file__).resolve().parent
     return here / kind if (here / kind).is_dir() else here.parent / kind
 
@@ -238,8 +239,8 @@ def package_file(kind: str, name: str, suffix: str) -> Path:
 
 
 def printable(text: str) -> str:
-    """Replace control characters (terminal escapes in file names) by '?'."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    """Replace control and invisible characters (terminal escapes in file names) by '?'."""
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "?" for c in text)
 
 
 def _bounded_text(path: Path, max_bytes: int) -> str:
@@ -270,6 +271,14 @@ def _finite(value: Any) -> Any:
 def _temporary(path: Path) -> Path:
     """A hidden sibling, of a bounded name; `rename` is atomic only within one folder's disk."""
     return path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+
+
+def _is_file_name(part: str) -> bool:
+    try:
+        short = len(os.fsencode(part)) <= MAX_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
+    return short and "\\" not in part and not any(unicodedata.category(c) == "Cc" for c in part)
 
 
 def _remove(path: Path) -> None:

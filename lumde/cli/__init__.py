@@ -7,7 +7,6 @@ import argparse
 import ast
 import importlib
 import os
-import re
 import signal
 import sys
 import traceback
@@ -140,12 +139,14 @@ def _summary(verb: str) -> str:
 
 
 def _report(error: BaseException, code: int, debug: bool, message: str | None = None) -> int:
-    """Tell an error on stderr in one message, control characters (of file names) taken out."""
+    """Tell an error on stderr in one message, without the control characters a file name may hold."""
     if debug:
         traceback.print_exception(error)
-    text = re.sub(r"[^\n -~\u00a0-\ud7ff\ue000-\U0010ffff]", "?", str(error) if message is None else message)
-    if text:
-        print(f"lumde: error: {text}", file=sys.stderr)
+    lines = (str(error) if message is None else message).splitlines()
+    if lines:
+        from lumde.files import printable
+
+        print("lumde: error: " + "\n".join(map(printable, lines)), file=sys.stderr)
     return code
 
 
