@@ -1,7 +1,7 @@
-"""Video in and out. Damage is counted, never hidden: a decoder that goes on after an error shows made-up pixels.
+"""Video in and out. Damage is counted, never hidden: a decoder goes on after an error and makes pixels up.
 
-Measured on 221 h264 frames with 300 random bytes: the decoder flags 68 frames, but 209 differ from the undamaged
-ones, because errors spread until the next key frame. Hence frames are called damaged up to a clean key frame.
+Measured on 221 h264 frames with 300 random bytes: the decoder flags 68 frames, but 209 differ from the
+undamaged ones: errors spread until the next key frame. Hence frames count as damaged until a clean one.
 """
 
 import os
@@ -42,8 +42,8 @@ class VideoFrame:
 class VideoReader:
     """Iterates the frames of a file, those due at `fps` if given, picked by their timestamps.
 
-    After an iteration `decoded` (good frames), `damaged` and `missing` tell about the whole file; `missing` is None
-    where the container does not tell how much there should be.
+    After an iteration `decoded` (good frames), `damaged` and `missing` tell about the whole file; `missing`
+    is None where the container does not tell how much there should be.
     """
 
     size: tuple[int, int]  # (width, height), upright
@@ -187,7 +187,7 @@ class VideoWriter:
             if kind is None:
                 self._temporary.replace(self.path)
         except (FFmpegError, OSError) as failure:
-            raise ResourceError(f"{self.path}: cannot be written ({failure}); free space") from failure
+            raise ResourceError(f"{self.path}: cannot be written ({failure}); free some space") from failure
         finally:
             self._temporary.unlink(missing_ok=True)
 
