@@ -1,0 +1,135 @@
+"""Procedural streets with exact depth, pose, ids and movers, rendered into memory; nothing is downloaded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumde.data.base import FrameDataset
+from lumde.errors import ConfigError
+from lumde.registry import Named
+from lumde.structures import Frame, FrameKey
+from lumde.worlds.clips import render_streets
+from lumde.worlds.motion import MAX_FRAMES
+from lumde.worlds.scene import Clip
+
+TEST_SETS = {"streets-v1": (32, tuple(range(0, 40, 4)))}  # name -> worlds, frames of each
+_STREAM = 1 << 32  # seeds per stream; the space below the first stream belongs to the test sets
+
+
+def training_seed(seed: int, index: int) -> int:
+    """Seed of world `index` of the endless stream `seed`; never a test seed."""
+    return (seed + 1) * _STREAM + index
+
+
+def test_seed(test_set: str, index: int) -> int:
+    """Seed of world `index` of a frozen test set; never a training seed."""
+    return list(TEST_SETS).index(test_set) * 1000 + index
+
+
+test_seed.__test__ = False  # type: ignore[attr-defined]  # the name is no test's
+
+
+class Synthetic(FrameDataset):
+    """Procedural streets: an endless stream of worlds for training, a frozen set for testing."""
+
+    provides = ("sources", "depth", "pose", "mask", "object_ids")
+
+    @dataclass(kw_only=True)
+    class Config(Named):
+        """Which worlds, and how they are filmed."""
+
+        name: str = "synthetic"
+        worlds: int = 24  # held in memory at a time; of a test set: the first ones
+        frames: int = 40  # per world; a test set has its own
+        first_world: int = 0  # where in the stream to begin
+        height: int = 64  # pixels
+        width: int = 192
+        seed: int = 0  # names the stream
+        test_set: str = ""  # a key of TEST_SETS instead of the stream
+        fresh: int = 0  # worlds replaced per epoch by the next ones of the stream
+        processes: int = 0  # that render; 0 = this one
+
+    def __init__(self, config: Config) -> None:
+        """Render the worlds of epoch 0.
+
+        Raises:
+            ConfigError: for counts or sizes that make no clip, or an unknown test set.
+        """
+        _check(config)
+        self.config = config
+        self._clips: dict[str, Clip] = {}
+        self.frames = TEST_SETS[config.test_set][1] if config.test_set else tuple(range(config.frames))
+        self.expected = config.worlds * len(self.frames) if config.test_set else None
+        self.begin_epoch(0)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Hold the worlds of this epoch: a window that moves `fresh` worlds along the stream per epoch."""
+        first = self.config.first_world + epoch * self.config.fresh
+        seeds = {
+            self._sequence(index): self._seed(index) for index in range(first, first + self.config.worlds)
+        }
+        self._clips = {name: clip for name, clip in self._clips.items() if name in seeds}
+        missing = [name for name in seeds if name not in self._clips]
+        clips = render_streets(
+            [seeds[name] for name in missing],
+            self.config.height,
+            self.config.width,
+            self.frames,
+            self.config.processes,
+        )
+        self._clips.update(zip(missing, clips, strict=True))
+        self.targets = [FrameKey(name, frame, f"{frame:03d}") for name in seeds for frame in self.frames]
+
+    def neighbour(self, key: FrameKey, offset: int) -> FrameKey | None:
+        """The frame `offset` positions away where it was rendered."""
+        position = key.position + offset
+        if position not in self.frames:
+            return None
+        return FrameKey(key.sequence, position, f"{position:03d}")
+
+    def read(self, key: FrameKey) -> Frame:
+        """One frame of a world that this epoch holds."""
+        clip, i = self._clips[key.sequence], self.frames.index(key.position)
+        return Frame(
+            image=clip.images[i],
+            intrinsics=clip.intrinsics.copy(),
+            depth=clip.depth[i],
+            mask=np.ones(clip.depth[i].shape, np.bool_),
+            world_from_camera=clip.poses[i],
+            object_ids=clip.ids[i],
+            movers=clip.movers[i],
+        )
+
+    def _sequence(self, index: int) -> str:
+        """Name of a world in keys."""
+        return f"{self.config.test_set or f'streets-{self.config.seed}'}-{index:05d}"
+
+    def _seed(self, index: int) -> int:
+        """Seed of a world."""
+        if self.config.test_set:
+            return test_seed(self.config.test_set, index)
+        return training_seed(self.config.seed, index)
+
+
+def _check(config: Synthetic.Config) -> None:
+    """Reject a config that makes no clip, before anything is rendered."""
+    if config.test_set and config.test_set not in TEST_SETS:
+        raise ConfigError(f"test_set: unknown {config.test_set!r}; known: {', '.join(TEST_SETS)}")
+    if config.test_set and (config.fresh or config.first_world):
+        raise ConfigError(f"test_set: {config.test_set} is frozen; leave fresh and first_world at 0")
+    most = TEST_SETS[config.test_set][0] if config.test_set else _STREAM
+    bounds = {
+        "worlds": (1, most),
+        "frames": (1, MAX_FRAMES),
+        "height": (8, 4096),
+        "width": (8, 4096),
+        "seed": (0, _STREAM),
+        "first_world": (0, _STREAM),
+        "fresh": (0, config.worlds),
+        "processes": (0, 256),
+    }
+    for field, (low, high) in bounds.items():
+        if not low <= getattr(config, field) <= high:
+            raise ConfigError(
+                f"{field}: {getattr(config, field)} is outside {low}..{high} (synthetic worlds)"
+            )

@@ -1,0 +1,212 @@
+"""Procedural streets: a road between buildings, vehicles, poles, trees and people, drawn from one seed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumde.worlds import furniture
+from lumde.worlds.furniture import Kit, Place
+from lumde.worlds.ground import KERB_HEIGHT, make_ground, make_sky
+from lumde.worlds.motion import MAX_FRAMES, Course, drive, make_course, poses_from_angles
+from lumde.worlds.patterns import paint_street
+from lumde.worlds.scene import Light, Mover, World, join
+from lumde.worlds.solids import Solid, triangulate
+
+_VIEW = 110.0  # metres of street beyond the camera's last place
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Measures of one street's cross-section, metres."""
+
+    course: Course
+    half_road: float
+    pavement: float
+    setback: float  # from the pavement to the usual building line
+    lane: float  # of the camera, to the right of the centre line
+
+    def place(self, along: float, aside: float, turn: float = 0.0, raised: bool = True) -> Place:
+        """A place by arc length and offset to the right of the centre line; raised = on the pavement."""
+        x, z, heading = (float(value) for value in self.course.at(along, aside))
+        lift = KERB_HEIGHT if raised else 0.0
+        return x, float(self.course.height(x, z)) - lift, z, heading + turn
+
+
+def make_street(seed: int) -> World:
+    """Draw a whole street: textures, layout, light, camera and its drive. Same seed, same world."""
+    rng = np.random.default_rng(seed)
+    atlas = paint_street(rng)
+    speed = float(rng.uniform(0.35, 1.0))
+    course = make_course(rng, MAX_FRAMES * speed * 1.2 + _VIEW)
+    half_road = float(rng.uniform(2.8, 4.6))
+    layout = _Layout(
+        course,
+        half_road,
+        pavement=float(rng.uniform(1.2, 3.0)),
+        setback=float(rng.uniform(0.0, 5.0)),
+        lane=float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.5) * half_road),
+    )
+    fov_deg = float(rng.uniform(50.0, 90.0))
+    pitch = float(np.radians(rng.uniform(0.0, 5.0)))
+    poses = drive(rng, course, speed, layout.lane, pitch)
+    kit = Kit(rng, atlas.names)
+    solids = [solid for side in (-1, 1) for solid in _roadside(kit, layout, side)]
+    solids += _closing_row(kit, layout)
+    ground = make_ground(rng, course, atlas.names, half_road, layout.pavement)
+    middle = (float(course.x.mean()), float(course.z.mean()))
+    surfaces = join([make_sky(atlas.index("sky"), middle), ground, triangulate(solids)])
+    movers = _movers(kit, layout, speed)
+    return World(seed, surfaces, movers, atlas, _light(rng), fov_deg, poses)
+
+
+def _light(rng: np.random.Generator) -> Light:
+    """A sun behind more or less cloud."""
+    azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(np.radians(20), np.radians(65))
+    towards = np.array(
+        [np.cos(elevation) * np.sin(azimuth), -np.sin(elevation), np.cos(elevation) * np.cos(azimuth)]
+    )
+    clear, exposure = rng.uniform(0.0, 0.75), rng.uniform(0.85, 1.15)
+    warm = np.array([1.06, 1.0, 0.9])
+    cool = np.array([0.96, 1.0, 1.05])
+    return Light(towards, exposure * clear * warm, exposure * (1.0 - 0.45 * clear) * cool)
+
+
+def _roadside(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
+    """One side of the street (-1 left, 1 right), from behind the start to the end."""
+    return [
+        *_buildings(kit, layout, side),
+        *_second_row(kit, layout, side),
+        *_parked(kit, layout, side),
+        *_street_furniture(kit, layout, side),
+    ]
+
+
+def _buildings(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
+    """Buildings along the road with gaps; gardens with walls and plants before those that stand back."""
+    rng, solids = kit.rng, []
+    line = layout.half_road + layout.pavement
+    density = rng.uniform(0.6, 0.95)
+    along = -15.0
+    while along < layout.course.length - 12.0:
+        half_length = float(rng.uniform(3.0, 9.0))
+        back = layout.setback + float(rng.choice([0.0, rng.uniform(0, 1.5), rng.uniform(2, 5)]))
+        middle = along + half_length
+        if rng.random() < density:
+            half_width = float(rng.uniform(4.0, 7.0))
+            turn = 0.0 if side > 0 else np.pi
+            place = layout.place(middle, side * (line + back + half_width), turn, raised=False)
+            solids += furniture.building(kit, place, half_width, half_length, kit.new_id())
+        if back > 2.0 or rng.random() < 0.3:
+            solids += _garden(kit, layout, side, middle, half_length, back)
+        along += 2 * half_length + float(rng.choice([0.0, rng.uniform(0.5, 6.0)]))
+    return solids
+
+
+def _garden(
+    kit: Kit, layout: _Layout, side: int, middle: float, half_length: float, depth: float
+) -> list[Solid]:
+    """A boundary wall or hedge along the pavement, with bushes and a tree behind it."""
+    rng, solids = kit.rng, []
+    edge = layout.half_road + layout.pavement + 0.5
+    if rng.random() < 0.7:
+        place = layout.place(middle, side * edge, raised=False)
+        solids += furniture.wall(kit, place, 0.9 * half_length, kit.new_id())
+    for make in rng.choice([furniture.bush, furniture.tree, furniture.container], rng.integers(1, 4)):
+        where = layout.place(
+            middle + float(rng.uniform(-0.9, 0.9)) * half_length,
+            side * (edge + float(rng.uniform(0.8, max(1.2, depth)))),
+            raised=False,
+        )
+        solids += make(kit, where, kit.new_id())
+    return solids
+
+
+def _second_row(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
+    """Taller buildings and trees behind, seen through the gaps."""
+    rng, solids = kit.rng, []
+    along = -10.0
+    while along < layout.course.length:
+        half_length = float(rng.uniform(5.0, 10.0))
+        aside = side * (layout.half_road + layout.pavement + float(rng.uniform(24.0, 34.0)))
+        place = layout.place(along + half_length, aside, 0.0 if side > 0 else np.pi, raised=False)
+        if rng.random() < 0.7:
+            solids += furniture.building(kit, place, 5.0, half_length, kit.new_id())
+        else:
+            solids += furniture.tree(kit, place, kit.new_id())
+        along += 2 * half_length + float(rng.uniform(1.0, 9.0))
+    return solids
+
+
+def _closing_row(kit: Kit, layout: _Layout) -> list[Solid]:
+    """Buildings across the end of the street."""
+    solids = []
+    for aside in np.arange(-48.0, 49.0, 12.0):
+        place = layout.place(layout.course.length, float(aside), -np.pi / 2, raised=False)
+        solids += furniture.building(kit, place, 5.0, 6.2, kit.new_id())
+    return solids
+
+
+def _parked(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
+    """Vehicles along the kerb; none where the camera's lane runs close to it."""
+    rng, solids = kit.rng, []
+    gap = layout.half_road - 1.0 - abs(layout.lane) if side * layout.lane > 0 else 3.0
+    on_pavement = gap < 2.1
+    density = rng.uniform(0.1, 0.75)
+    aside = layout.half_road + (1.1 if on_pavement else -1.05)
+    if on_pavement and layout.pavement < 2.0:
+        return []
+    along = -10.0
+    while along < layout.course.length - 10.0:
+        if rng.random() < density:
+            turn = float(rng.normal(0, 0.03)) + (np.pi if rng.random() < 0.4 else 0.0)
+            sway = float(rng.uniform(-0.1, 0.1))
+            place = layout.place(along, side * (aside + sway), turn, raised=on_pavement)
+            solids += furniture.vehicle(kit, place, kit.new_id())
+        along += float(rng.uniform(5.6, 8.5))
+    return solids
+
+
+def _street_furniture(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
+    """Lamps at even distances; trees, signs, containers and standing people in between."""
+    rng, solids = kit.rng, []
+    spacing = float(rng.uniform(12.0, 30.0))
+    kerb, back = layout.half_road + 0.35, layout.half_road + layout.pavement - 0.35
+    for along in np.arange(float(rng.uniform(-10, 10)), layout.course.length, spacing):
+        turn = np.pi if side > 0 else 0.0
+        solids += furniture.lamp(kit, layout.place(float(along), side * kerb, turn), kit.new_id())
+    makers = [furniture.tree, furniture.sign, furniture.container, furniture.person, furniture.bush]
+    weights = rng.dirichlet(np.ones(len(makers)))
+    along = -8.0
+    while along < layout.course.length:
+        make = makers[rng.choice(len(makers), p=weights)]
+        aside = kerb if make in (furniture.tree, furniture.sign) else float(rng.uniform(kerb, back))
+        solids += make(kit, layout.place(along, side * aside), kit.new_id())
+        along += float(rng.gamma(2.0, 4.0)) + 1.0
+    return solids
+
+
+def _movers(kit: Kit, layout: _Layout, speed: float) -> tuple[Mover, ...]:
+    """Up to three objects that move by themselves: oncoming vehicles, one ahead, people on the pavement."""
+    rng = kit.rng
+    movers = []
+    for _ in range(int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))):
+        kind = rng.choice(3, p=[0.5, 0.1, 0.4])
+        start = float(rng.uniform(20.0, 90.0))
+        if kind == 0:
+            aside, pace, turn = -layout.lane - np.sign(layout.lane) * 0.5, -rng.uniform(0.4, 1.2), np.pi
+        elif kind == 1:
+            aside, pace, turn = layout.lane, speed * rng.uniform(0.9, 1.15), 0.0
+            start = float(rng.uniform(14.0, 25.0))
+        else:
+            pace = rng.uniform(0.08, 0.16) * rng.choice([-1, 1])
+            aside = rng.choice([-1, 1]) * (layout.half_road + layout.pavement * 0.6)
+            turn = 0.0 if pace > 0 else np.pi
+        make = furniture.person if kind == 2 else furniture.vehicle
+        solids = make(kit, (0.0, 0.0, 0.0, 0.0), kit.new_id())
+        along = start + float(pace) * np.arange(MAX_FRAMES)
+        x, z, heading = layout.course.at(np.clip(along, -15.0, layout.course.length - 8.0), float(aside))
+        lift = KERB_HEIGHT if kind == 2 else 0.0
+        centre = np.stack([x, layout.course.height(x, z) - lift, z], -1)
+        level = np.zeros(MAX_FRAMES)
+        movers.append(Mover(triangulate(solids), poses_from_angles(centre, heading + turn, level, level)))
+    return tuple(movers)
