@@ -1,4 +1,4 @@
-"""Every error that reaches a user, with the exit code of its kind (docs: one message = what, where, what to do)."""
+"""Every error that reaches a user, with the exit code of its kind; a message says what, where, what to do."""
 
 
 class LumdeError(Exception):

@@ -40,6 +40,6 @@ def describe(table: Mapping[str, type], columns: tuple[str, ...] = ()) -> list[d
         for column in columns:
             value = getattr(part, column, "")
             row[column] = ", ".join(value) if isinstance(value, tuple) else str(value)
-        row["what it does"] = (part.__doc__ or "").strip().splitlines()[0]
+        row["what it does"] = (part.__doc__ or "").strip().partition("\n")[0]
         rows.append(row)
     return rows

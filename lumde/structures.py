@@ -1,8 +1,8 @@
 """The few values everyone passes.
 
 Conventions, stated once: metres; pixels; radians; RGB in [0, 1]; pixel (0, 0) is the centre of the top-left
-pixel; x right, y down, z forward; `a_from_b` is a 4x4 transform that takes a point in frame b and answers in a;
-depth is measured along z, 0 = no measurement; masks are bool, True = use.
+pixel; x right, y down, z forward; `a_from_b` is a 4x4 transform that takes a point in frame b and answers in
+frame a; depth is measured along z, 0 = no measurement; masks are bool, True = use.
 """
 
 from dataclasses import dataclass, fields, replace
