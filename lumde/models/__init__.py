@@ -1,0 +1,28 @@
+"""A network with its preprocessing, unit and input size, as one folder."""
+
+from lumde.models.folder import (
+    build_net,
+    build_pose_net,
+    initialise,
+    initialise_pose,
+    load,
+    model_folder,
+    save,
+    write_model,
+)
+from lumde.models.model import DepthModel, DepthResult, ModelConfig, resize_disparity
+
+__all__ = [
+    "DepthModel",
+    "DepthResult",
+    "ModelConfig",
+    "build_net",
+    "build_pose_net",
+    "initialise",
+    "initialise_pose",
+    "load",
+    "model_folder",
+    "resize_disparity",
+    "save",
+    "write_model",
+]

@@ -1,0 +1,153 @@
+"""Model folders: config.json, model.safetensors, README.md, manifest.json, at times pose.safetensors.
+
+Whatever is read is verified first; nothing in a folder is ever executed.
+"""
+
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lumde.config import parse, to_dict
+from lumde.errors import CheckpointError, ConfigError, DataError, UsageError
+from lumde.files import atomic_folder, read_json, verify_manifest, write_json, write_manifest, write_text
+from lumde.models.card import model_card
+from lumde.models.model import DepthModel, ModelConfig
+from lumde.models.tensors import read_tensors, write_tensors
+from lumde.nets import DEPTH_NETS, POSE_NETS
+from lumde.nets.base import DepthNet, PoseNet
+from lumde.registry import build
+
+CONFIG, WEIGHTS, POSE_WEIGHTS, CARD = "config.json", "model.safetensors", "pose.safetensors", "README.md"
+MAX_CONFIG_BYTES = 1 << 20
+
+
+def save(model: DepthModel, folder: Path, pose: nn.Module | None = None) -> None:
+    """Write a new model folder, all of it or nothing.
+
+    Args:
+        model: network and config; `config.training` goes to the card too.
+        folder: must not exist.
+        pose: the pose network that was trained beside it.
+
+    Raises:
+        CheckpointError: a weight is not finite.
+        ResourceError: `folder` exists or cannot be written.
+    """
+    with atomic_folder(folder) as temporary:
+        write_model(model, temporary)
+        if pose is not None:
+            write_tensors(temporary / POSE_WEIGHTS, pose.state_dict())
+        write_text(temporary / CARD, model_card(model))
+        write_manifest(temporary, {"kind": "model"})
+
+
+def write_model(model: DepthModel, folder: Path) -> None:
+    """Write config and weights into `folder`; the caller adds the manifest (checkpoints hold more files)."""
+    values = to_dict(model.config)
+    values["net"] = to_dict(model.config.net.architecture())
+    write_json(folder / CONFIG, values)
+    write_tensors(folder / WEIGHTS, model.net.state_dict())
+
+
+def load(path: str | Path) -> DepthModel:
+    """Load a model, verified and in evaluation mode, on the CPU.
+
+    Args:
+        path: run folder (its model, else its newest checkpoint), checkpoint folder or model folder.
+
+    Raises:
+        UsageError: an ONNX file.
+        CheckpointError: nothing to load there, damaged, or not a model of ours.
+    """
+    folder = model_folder(Path(path))
+    config = read_config(folder)
+    with torch.device("meta"):
+        net = build(DEPTH_NETS, config.net)
+    net.load_state_dict(read_tensors(folder / WEIGHTS, net), assign=True)
+    return DepthModel(config, net).eval()
+
+
+def model_folder(path: Path) -> Path:
+    """Find the folder that holds the weights of MODEL and check every file against its manifest."""
+    if path.suffix == ".onnx":
+        raise UsageError(f"{path}: ONNX files are not read by this version; give the run or model folder")
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: no such folder; a run, checkpoint or model folder is needed")
+    candidates = [path, path / "model", *_checkpoints(path)]
+    folder = next((c for c in candidates if (c / CONFIG).is_file()), None)
+    if folder is None:
+        raise CheckpointError(f"{path}: holds no {CONFIG}, model/ or checkpoints/; is it a run of lumde?")
+    listed = verify_manifest(folder)["files"]
+    if missing := {CONFIG, WEIGHTS} - set(listed):
+        raise CheckpointError(f"{folder}: manifest.json does not list {', '.join(sorted(missing))}")
+    return folder
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Read config.json strictly; weight files that it may name are ignored, the folder has its own.
+
+    Raises:
+        CheckpointError: not a model config of ours.
+    """
+    try:
+        values = read_json(folder / CONFIG, MAX_CONFIG_BYTES)
+        config = parse(values, ModelConfig)
+    except (ConfigError, DataError) as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+    config.net = config.net.architecture()  # type: ignore[attr-defined]
+    return config
+
+
+def build_net(config: DepthNet.Config) -> DepthNet:
+    """Build a depth network with the start that its config asks for (`init`, `weights` or random)."""
+    if config.init is None:
+        return build(DEPTH_NETS, config)  # type: ignore[no-any-return]
+    net: DepthNet = build(DEPTH_NETS, config.architecture())
+    initialise(net, Path(config.init))
+    return net
+
+
+def build_pose_net(config: PoseNet.Config) -> PoseNet:
+    """Build a pose network with the start that its config asks for."""
+    net: PoseNet = build(POSE_NETS, config)
+    if config.init is not None:
+        initialise_pose(net, Path(config.init))
+    return net
+
+
+def initialise(net: DepthNet, path: Path) -> None:
+    """Give `net` the weights of a model folder of the same network.
+
+    Raises:
+        CheckpointError: damaged, another network, or another depth range (outputs would mean other depths).
+    """
+    folder = model_folder(path)
+    there, here = read_config(folder).net, net.config
+    if (there.min_depth, there.max_depth) != (here.min_depth, here.max_depth):  # type: ignore[attr-defined]
+        raise CheckpointError(
+            f"init: {folder}: its depths run from {there.min_depth} to {there.max_depth}, "  # type: ignore[attr-defined]
+            f"this network's from {here.min_depth} to {here.max_depth}; make them equal"
+        )
+    net.load_state_dict(read_tensors(folder / WEIGHTS, net, f"; init needs the same network: {_said(there)}"))
+
+
+def initialise_pose(net: PoseNet, path: Path) -> None:
+    """Give `net` the pose weights of a model folder; CheckpointError if not there or of another network."""
+    folder = model_folder(path)
+    if not (folder / POSE_WEIGHTS).is_file():
+        raise CheckpointError(
+            f"init: {folder}: holds no {POSE_WEIGHTS}; it was trained without a pose network"
+        )
+    net.load_state_dict(read_tensors(folder / POSE_WEIGHTS, net, "; init needs the same pose network"))
+
+
+def _checkpoints(run: Path) -> list[Path]:
+    """Checkpoint folders of a run, newest first."""
+    found = [p for p in (run / "checkpoints").glob("step-*") if re.fullmatch(r"step-[0-9]{1,12}", p.name)]
+    return sorted(found, key=lambda p: int(p.name.removeprefix("step-")), reverse=True)
+
+
+def _said(config: object) -> str:
+    return ", ".join(f"{key} {value}" for key, value in to_dict(config).items() if value is not None)

@@ -1,0 +1,42 @@
+"""What a teacher gives, and the wrapper that keeps it as it is."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Frozen(nn.Module):
+    """A network that never learns, whatever mode its parent is in. Gradients may still pass through it."""
+
+    def __init__(self, net: nn.Module) -> None:
+        """Switch training off for good."""
+        super().__init__()
+        self.net = net.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "Frozen":
+        """Stay in evaluation mode."""
+        super().train(False)
+        return self
+
+    def forward(self, *args: Any) -> Any:
+        """Ask the network."""
+        return self.net(*args)
+
+
+class Teacher(nn.Module, ABC):
+    """Answers depth, and features where it has them, for the pictures a student sees."""
+
+    gives: ClassVar[tuple[str, ...]] = ("depth",)
+    unit: Literal["relative", "metres"] = "relative"
+    depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
+
+    @abstractmethod
+    def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Depth at the images' size, fp32, in `unit`; images are RGB in [0, 1]."""
+
+    def features(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+        """Encoder maps, finest first; none unless `gives` says so."""
+        return ()

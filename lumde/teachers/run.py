@@ -1,0 +1,42 @@
+"""A model that was trained here, as teacher."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from lumde.models import load, resize_disparity
+from lumde.registry import Named
+from lumde.teachers.base import Frozen, Teacher
+
+
+class RunTeacher(Teacher):
+    """A run, checkpoint or model folder of ours: depth and encoder features."""
+
+    gives = ("depth", "features")
+
+    @dataclass(kw_only=True)
+    class Config(Named):
+        """Where the teacher lies."""
+
+        name: str = "run"
+        path: str  # run, checkpoint or model folder
+
+    def __init__(self, config: Config) -> None:
+        """Load, verify and freeze."""
+        super().__init__()
+        model = load(Path(config.path))
+        self.config = config
+        self.unit = model.config.unit
+        self.depth_range = (model.net.config.min_depth, model.net.config.max_depth)
+        self.model = Frozen(model)
+
+    def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Depth at the images' size; the network sees them at its own."""
+        return 1.0 / resize_disparity(self.model(images), tuple(images.shape[-2:]))
+
+    def features(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+        """Encoder maps at the model's input size, finest first."""
+        model = self.model.net
+        return model.net(model.resized(images)).features
