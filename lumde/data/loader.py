@@ -1,0 +1,135 @@
+"""Batches as a function of (seed, step): equal for any number of workers and at any resume."""
+
+import itertools
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from lumde.data.augment import AugmentConfig, to_batch
+from lumde.data.snippets import Snippets
+from lumde.errors import LumdeError
+from lumde.structures import FrameBatch
+
+ORDER, AUGMENT = 0, 1  # keep the two streams of random numbers of one seed apart
+
+
+@dataclass(kw_only=True)
+class LoaderConfig:
+    """How samples are gathered."""
+
+    batch: int = 8
+    workers: int = 0  # processes that decode; 0 = decode in the training process, best for datasets in memory
+
+    def __post_init__(self) -> None:
+        """Refuse empty batches."""
+        if self.batch < 1 or self.workers < 0:
+            raise ValueError(f"batch must be >= 1 and workers >= 0, found {self.batch} and {self.workers}")
+
+
+def order(length: int, seed: int, epoch: int) -> Int[np.ndarray, " n"]:
+    """Permute the samples of one epoch; stateless, hence equal wherever it is asked."""
+    return np.random.default_rng((seed, epoch, ORDER)).permutation(length)
+
+
+class Batches:
+    """The stream of training batches. `at` defines it; `iterate` gives the same, ahead of time."""
+
+    def __init__(
+        self,
+        snippets: Snippets,
+        loader: LoaderConfig,
+        augment: AugmentConfig | None,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._steps = _StepDataset(snippets, loader.batch, seed)
+        self.snippets, self.loader, self.augment, self.seed = snippets, loader, augment, seed
+        self.device = torch.device(device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in one pass; a set smaller than a batch repeats its samples."""
+        return self._steps.steps_per_epoch
+
+    def at(self, step: int) -> FrameBatch:
+        """Make the batch of `step`; DataError names a file that cannot be used."""
+        return self._finish(self._steps[step], step)
+
+    def iterate(self, start_step: int = 0) -> Iterator[FrameBatch]:
+        """Yield `at(start_step)`, `at(start_step + 1)`, ... without end; closing it ends the workers."""
+        if self.loader.workers == 0:
+            for step in itertools.count(start_step):
+                yield self.at(step)
+        ahead = DataLoader(
+            self._steps,
+            batch_size=None,  # one item is a whole batch already
+            sampler=_Count(start_step),
+            num_workers=self.loader.workers,
+            collate_fn=_as_it_is,
+            worker_init_fn=_leave_signals_to_parent,
+            pin_memory=self.device.type == "cuda",
+        )
+        for step, samples in enumerate(ahead, start_step):
+            yield self._finish(samples, step)
+
+    def _finish(self, samples: dict[str, Any] | LumdeError, step: int) -> FrameBatch:
+        if isinstance(samples, LumdeError):
+            raise samples
+        moved = {
+            name: value.to(self.device, non_blocking=True) if isinstance(value, Tensor) else value
+            for name, value in samples.items()
+        }
+        return to_batch(moved, self.augment, (self.seed, step, AUGMENT), self.snippets.offsets)
+
+
+class _StepDataset(Dataset[Any]):
+    """Step -> collated samples; the only state is which epoch the dataset was prepared for."""
+
+    def __init__(self, snippets: Snippets, batch: int, seed: int) -> None:
+        self.snippets, self.batch, self.seed = snippets, batch, seed
+        self.steps_per_epoch = max(1, len(snippets) // batch)
+        self._epoch = -1
+        self._order = np.arange(0)
+
+    def __getitem__(self, step: int) -> dict[str, Any] | LumdeError:
+        """Gather the samples of `step`; an error is handed over whole: a worker's traceback would bury it."""
+        try:
+            self._begin_epoch(step // self.steps_per_epoch)
+            first = step % self.steps_per_epoch * self.batch
+            positions = np.arange(first, first + self.batch) % len(self.snippets)
+            return default_collate([self.snippets[int(i)] for i in self._order[positions]])  # type: ignore[no-any-return]
+        except LumdeError as error:
+            return error
+
+    def _begin_epoch(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            self.snippets.dataset.begin_epoch(epoch)
+            self._order = order(len(self.snippets), self.seed, epoch)
+            self._epoch = epoch
+
+
+class _Count:
+    """A sampler of all steps from `start` on."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count(self.start)
+
+
+def _as_it_is(samples: Any) -> Any:
+    return samples
+
+
+def _leave_signals_to_parent(_worker: int) -> None:
+    """Ctrl-C reaches the whole group: only the training process may act on it, then it ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
