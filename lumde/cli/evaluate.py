@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="its folder; synthetic needs none")
     parser.add_argument("--split", metavar="LIST", help="published list by name, or a file")
     parser.add_argument("--frames", metavar="A:B", help="only frames A to B-1 of each sequence")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="more of the dataset"
+    )
     parser.add_argument("--align", choices=ALIGN, default="median", help="how predictions get their scale")
     parser.add_argument("--flip", action="store_true", help="average with the mirrored image's prediction")
     parser.add_argument(
@@ -50,10 +53,12 @@ def run(args: argparse.Namespace) -> None:
         )
     from lumde.jobs import evaluate as job
 
-    dataset = job.open_dataset(args.data, args.root, args.split, args.frames)
+    dataset = job.open_dataset(args.data, args.root, args.split, args.frames, args.option)
     training = None
     if args.trivial_split or args.trivial_frames:
-        training = job.open_dataset(args.data, args.root, args.trivial_split, args.trivial_frames)
+        training = job.open_dataset(
+            args.data, args.root, args.trivial_split, args.trivial_frames, args.option
+        )
     if args.model is not None:
         result = job.evaluate_model(
             args.model, dataset, args.align, args.flip, args.assume_metres, job.progress

@@ -5,7 +5,7 @@ import dataclasses
 import io
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from lumde.config import nearest, parse, to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.data.recorded import parse_range
+from lumde.data.synthetic import TEST_SETS
 from lumde.engine.devices import pick_device
 from lumde.errors import DataError, UsageError
 from lumde.evaluators.accuracy import (
@@ -28,7 +29,7 @@ from lumde.evaluators.accuracy import (
 )
 from lumde.evaluators.base import Evaluation
 from lumde.evaluators.depth_accuracy import METRICS
-from lumde.files import printable, write_json, write_text
+from lumde.files import parse_yaml, printable, write_json, write_text
 from lumde.models import load
 from lumde.registry import build
 from lumde.structures import Frame, FrameKey
@@ -38,10 +39,21 @@ DEFAULT_TEST_SET = "streets-v1"
 PLAIN_LINE_S = 10.0  # without a terminal, progress is a line now and then
 
 
-def open_dataset(name: str, root: str | None, split: str | None, frames: str | None) -> FrameDataset:
+def open_dataset(
+    name: str,
+    root: str | None = None,
+    split: str | None = None,
+    frames: str | None = None,
+    options: Sequence[str] = (),
+) -> FrameDataset:
     """Make a dataset of the table from the options of the command line.
 
-    Where a dataset has frozen test sets in place of splits, `split` picks one of them.
+    Args:
+        name: a key of DATASETS.
+        root: its folder, where it reads one.
+        split: a list of frames; where a dataset has frozen test sets in place of lists, one of those.
+        frames: `A:B`, by position in the sequence.
+        options: further config values, each `key=value`.
 
     Raises:
         UsageError: unknown dataset; ConfigError: unknown or missing option.
@@ -50,13 +62,15 @@ def open_dataset(name: str, root: str | None, split: str | None, frames: str | N
     if name not in DATASETS:
         raise UsageError(f"--data {name}: unknown dataset{nearest(name, list(DATASETS))}")
     config_class = DATASETS[name].Config
-    values = {"name": name, "root": root, "split": split}
     known = {f.name: f.type for f in dataclasses.fields(config_class)}
+    values: dict[str, Any] = {"name": name, "root": root, "split": split}
     if "test_set" in known:
         values["test_set"] = values.pop("split") or DEFAULT_TEST_SET
+        values["worlds"] = TEST_SETS.get(values["test_set"], (None,))[0]
     if known.get("frames") is str:
         values["frames"] = frames
-    dataset = build(DATASETS, parse({k: v for k, v in values.items() if v is not None}, config_class))
+    given = {k: v for k, v in values.items() if v is not None} | dict(map(_option, options))
+    dataset = build(DATASETS, parse(given, config_class))
     if frames and known.get("frames") is not str:
         positions = range(sys.maxsize)[parse_range(frames)]
         dataset.targets = [key for key in dataset.targets if key.position in positions]
@@ -223,8 +237,17 @@ def progress(keys: Iterable[FrameKey]) -> Iterator[FrameKey]:
 
 def _described(config: dict[str, Any]) -> str:
     """Name the part of a dataset that a config picks."""
-    parts = [str(config[key]) for key in ("test_set", "split", "frames") if config.get(key)]
-    return " ".join(parts) or "all"
+    parts = [config[key] for key in ("test_set", "split", "frames") if isinstance(config.get(key), str)]
+    if config.get("test_set"):
+        parts.append(f"({config['worlds']} worlds)")
+    return " ".join(part for part in parts if part) or "all"
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"--option {text!r}: write key=value")
+    return key, parse_yaml(value, f"--option {key}")
 
 
 def _as_disparity(values: Float[np.ndarray, "dh dw"], kind: Kind, where: str) -> Float[np.ndarray, "dh dw"]:
