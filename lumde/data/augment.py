@@ -111,12 +111,12 @@ def _unit(images: UInt8[Tensor, "..."] | None) -> Float[Tensor, "..."] | None:
 def _mirrored(samples: dict[str, Any], chosen: Int[np.ndarray, " n"]) -> dict[str, Any]:
     """Mirror the chosen samples; pixels, cameras and motions stay consistent."""
     index = torch.from_numpy(chosen).to(samples["image"].device)
-    mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0], device=index.device))
+    sign = torch.tensor([-1.0, 1.0, 1.0, 1.0], device=index.device)
     width = samples["image"].shape[-1]
     changes: dict[str, Callable[[Tensor], Tensor]] = {
         **dict.fromkeys(("image", "sources", "depth", "mask"), lambda pixels: pixels.flip(-1)),
         "intrinsics": lambda intrinsics: flip_intrinsics(intrinsics, width),
-        "source_from_target": lambda motion: mirror @ motion @ mirror,
+        "source_from_target": lambda motion: sign[:, None] * motion * sign,  # M T M, M = diag(-1, 1, 1, 1)
     }
     result = dict(samples)
     for name in changes.keys() & samples.keys():
