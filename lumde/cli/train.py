@@ -1,7 +1,7 @@
 """Train a network: any method of `lumde list methods`, from a config file.
 
-CONFIG is a YAML file, or the name of one that comes with the package. Every key can be overridden on the command
-line as key.path=value. RUN receives config, logs, checkpoints and the finished model.
+CONFIG is a YAML file, or the name of one that comes with the package. Every key can be overridden on
+the command line as key.path=value. RUN receives config, logs, checkpoints and the finished model.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Checkpoints that survive crashes and tell when they are damaged.
 
-`RUN/checkpoints/step-N/` is a model folder (usable as MODEL) with the rest of the training state beside it; it
-appears by one rename, carries a SHA-256 manifest, and is verified before it is trusted.
+`RUN/checkpoints/step-N/` is a model folder (usable as MODEL) with the rest of the training state beside
+it; it appears by one rename, carries a SHA-256 manifest, and is verified before it is trusted.
 """
 
 import os
@@ -51,7 +51,10 @@ def save(folder: Path, model: DepthModel, state: TrainState) -> Path:
         shutil.rmtree(target)  # written before a rewind or by an interrupted run: the same step again
     with atomic_folder(target) as temporary:
         write_model(model, temporary)
-        save_file({k: t.detach().contiguous().cpu() for k, t in state.tensors.items()}, temporary / "state.safetensors")
+        save_file(
+            {k: t.detach().contiguous().cpu() for k, t in state.tensors.items()},
+            temporary / "state.safetensors",
+        )
         (temporary / "state.safetensors").chmod(0o666 & ~_umask())
         write_json(temporary / "state.json", {"step": state.step, **state.facts})
         write_manifest(temporary, {"step": state.step})
@@ -113,7 +116,9 @@ def restore_optimizer(name: str, optimizer: torch.optim.Optimizer, tensors: Mapp
     try:
         optimizer.load_state_dict(full)
     except (ValueError, KeyError) as error:
-        raise CheckpointError(f"optimizer of phase {name}: state does not fit this config ({error})") from error
+        raise CheckpointError(
+            f"optimizer of phase {name}: state does not fit this config ({error})"
+        ) from error
 
 
 def _prune(folder: Path) -> None:

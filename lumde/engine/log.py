@@ -26,7 +26,9 @@ class RunLog:
         _keep_before(self.metrics, start)
         self.board: SummaryWriter | None = SummaryWriter(str(folder))
         self.tty = sys.stderr.isatty()
-        self.bar = tqdm(total=steps, initial=start, disable=quiet or not self.tty, unit="step", file=sys.stderr)
+        self.bar = tqdm(
+            total=steps, initial=start, disable=quiet or not self.tty, unit="step", file=sys.stderr
+        )
         self.quiet = quiet
         self.started, self.start = time.monotonic(), start
 
@@ -65,7 +67,9 @@ class RunLog:
 
     def pictures(self, step: int, pictures: Mapping[str, Tensor]) -> None:
         """Log pictures, RGB in [0, 1]."""
-        arrays = {name: picture.detach().float().clamp(0, 1).cpu().numpy() for name, picture in pictures.items()}
+        arrays = {
+            name: picture.detach().float().clamp(0, 1).cpu().numpy() for name, picture in pictures.items()
+        }
         self._to_board("add_image", arrays, step)
 
     def _to_board(self, call: str, values: Mapping[str, Any], step: int) -> None:

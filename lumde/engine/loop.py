@@ -1,7 +1,7 @@
 """The training loop. It knows phases and terms, and no method's name.
 
-Reproducibility: data and random numbers are functions of (seed, step), so a run that was cut and resumed ends in
-the same bits as one that was not (same machine class, same thread count).
+Reproducibility: data and random numbers are functions of (seed, step), so a run that was cut and resumed
+ends in the same bits as one that was not (same machine class, same thread count).
 """
 
 import math
@@ -75,7 +75,9 @@ class Loop:
             if (parameters := list(method.trainable(phase)))
         }
         decay = get_ema_multi_avg_fn(config.ema)
-        self.averaged = AveragedModel(method.student, multi_avg_fn=decay, use_buffers=True) if config.ema else None
+        self.averaged = (
+            AveragedModel(method.student, multi_avg_fn=decay, use_buffers=True) if config.ema else None
+        )
         self.guard = Guard()
         self.step, self.steps = 0, config.steps
         self.seconds = 0.0  # spent training so far, over all resumes
@@ -105,7 +107,11 @@ class Loop:
                     self._log_pictures(log, batch)
                 if self._due(self.config.checkpoint_every_steps) or self.finished or stop.received:
                     self.save(checkpoints)
-                if validate and self.config.validate_every_steps and self._due(self.config.validate_every_steps):
+                if (
+                    validate
+                    and self.config.validate_every_steps
+                    and self._due(self.config.validate_every_steps)
+                ):
                     log.scalars(self.step - 1, validate(), 0.0)
                 stop.raise_if_received(f"stopped at step {self.step}, state saved; go on with --resume")
 
@@ -226,12 +232,15 @@ class Loop:
         found = checkpoint.newest(checkpoints) if checkpoints.is_dir() else None
         if found is None or self.guard.rewinds:
             raise NumericsError(
-                f"step {self.step}: {self.guard.in_a_row} bad steps in a row, the last: {self.guard.last_reason}; "
+                f"step {self.step}: {self.guard.in_a_row} bad steps in a row, the last: "
+                f"{self.guard.last_reason}; "
                 "lower optimizer.rate, or look at the data named above"
             )
         here, counts, steps, seconds = self.step, self.guard.counts(), self.steps, self.seconds
         self.restore(found[0])
-        log.say(f"step {here}: too many bad steps, weights of step {self.step} put back, their batches skipped")
+        log.say(
+            f"step {here}: too many bad steps, weights of step {self.step} put back, their batches skipped"
+        )
         self.guard = Guard(**{**counts, "rewinds": counts["rewinds"] + 1})
         self.step, self.steps, self.seconds = here, steps, seconds
 

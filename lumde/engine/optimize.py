@@ -49,7 +49,9 @@ def rate_factor(config: OptimizerConfig, step: int, steps: int) -> float:
         return (step + 1) / warmup
     share = (step - warmup) / max(1, steps - warmup)
     if config.schedule == "cosine":
-        return config.final_factor + (1 - config.final_factor) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+        return config.final_factor + (1 - config.final_factor) * 0.5 * (
+            1 + math.cos(math.pi * min(1.0, share))
+        )
     if config.schedule == "step":
         return config.drop_factor if share >= config.drop_at else 1.0
     return 1.0

@@ -27,7 +27,7 @@ from lumde.methods.base import Method
 from lumde.models import DepthModel, ModelConfig, build_net, save
 from lumde.nets import DEPTH_NETS
 from lumde.registry import Named, build, choice
-from lumde.teachers import TEACHERS
+from lumde.teachers import TEACHERS, Teacher
 
 FREE_TO_CHANGE = ("log_every_steps", "picture_every_steps", "checkpoint_every_steps", "validate_every_steps")
 
@@ -102,7 +102,9 @@ def train(
         _require_same(config, out / "config.yaml")
     write_text(out / "config.yaml", dump(config))
     write_json(out / "environment.json", environment(config.loop.seed, parts.device))
-    loop = Loop(config.loop, parts.method, parts.streams, _phase_optimizers(config, parts.method), parts.model)
+    loop = Loop(
+        config.loop, parts.method, parts.streams, _phase_optimizers(config, parts.method), parts.model
+    )
     if found:
         loop.restore(found[0])
     with RunLog(out, loop.steps, loop.step, quiet) as log:
@@ -124,19 +126,37 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     student = build_net(config.student)
     teacher = build(TEACHERS, config.teacher) if config.teacher else None
     method: Method = build(METHODS, config.method, student, teacher)
-    if teacher is not None and (lacking := set(method.teacher_gives) - set(teacher.gives)):
-        raise ConfigError(f"teacher: '{config.teacher.name}' does not give {', '.join(sorted(lacking))}")  # type: ignore[union-attr]
+    _require_fit(config, method, teacher)
     method = method.to(device)
     if config.loop.channels_last and device.type == "cuda":
         method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     method.network_dtype = network_dtype(config.loop.precision, device)
     unit = "metres" if config.snippets.stereo else method.unit
     model = DepthModel(
-        ModelConfig(net=config.student, height=config.snippets.height, width=config.snippets.width, unit=unit),
+        ModelConfig(
+            net=config.student, height=config.snippets.height, width=config.snippets.width, unit=unit
+        ),
         build_net(config.student),
     )
-    validation = Validation.build(config.validation, config.snippets, method, model) if config.validation else None
+    validation = (
+        Validation.build(config.validation, config.snippets, method, model) if config.validation else None
+    )
     return Parts(method, _streams(config, method, device, opened), model, validation, device)
+
+
+def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -> None:
+    """Refuse a teacher that lacks what the method asks for, or whose depths the student cannot express."""
+    if teacher is None:
+        return
+    if lacking := set(method.teacher_gives) - set(teacher.gives):
+        raise ConfigError(f"teacher: it does not give {', '.join(sorted(lacking))}, which this method needs")
+    limits = (config.student.min_depth, config.student.max_depth)  # type: ignore[attr-defined]
+    if teacher.depth_range not in (None, limits):
+        low, high = teacher.depth_range  # type: ignore[misc]
+        raise ConfigError(
+            f"teacher: its depths run from {low} to {high}, the student's from {limits[0]} to {limits[1]}; "
+            f"set student.min_depth={low} student.max_depth={high}"
+        )
 
 
 def _streams(

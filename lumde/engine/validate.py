@@ -1,4 +1,4 @@
-"""Looks at the student while it learns: against ground truth where there is some, and by the method's own terms."""
+"""Looks at the student while it learns: against ground truth, and by the method's own terms."""
 
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,13 @@ class Validation:
         self, method: Method, model: DepthModel, dataset: FrameDataset, batches: Batches | None, align: str
     ) -> None:
         """Keep what is looked at; `batches` is None where the method's terms cannot be computed."""
-        self.method, self.model, self.dataset, self.batches, self.align = method, model, dataset, batches, align
+        self.method, self.model, self.dataset, self.batches, self.align = (
+            method,
+            model,
+            dataset,
+            batches,
+            align,
+        )
 
     @classmethod
     def build(
@@ -41,7 +47,10 @@ class Validation:
         batches = None
         if set(method.needs) <= set(dataset.provides):
             batches = Batches(
-                Snippets(dataset, snippets, method.needs), LoaderConfig(batch=4), AugmentConfig(flip=0, jitter=0), 0
+                Snippets(dataset, snippets, method.needs),
+                LoaderConfig(batch=4),
+                AugmentConfig(flip=0, jitter=0),
+                0,
             )
         return cls(method, model, dataset, batches, config.align)
 

@@ -1,9 +1,9 @@
-"""LUMDE: a light student that matches a frozen teacher per pixel and pair-wise, fools a critic that looks at whole
-depth maps, and keeps learning from the video through its own pose network.
+"""LUMDE: a light student that matches a frozen teacher per pixel and pair-wise, fools a critic that looks at
+whole depth maps, and keeps learning from the video through its own pose network.
 
-Source: Hu et al. 2022, Appl. Sci. 12(24) 12593: the three distillation terms, the pose network on the student's
-side, the transformer critic with teacher maps as real and student maps as fake, and the alternation are the
-paper's. It gives no weights, no schedule and no normalisation: every number below is ours.
+Source: Hu et al. 2022, Appl. Sci. 12(24) 12593: the three distillation terms, the pose network on the
+student's side, the transformer critic with teacher maps as real and student maps as fake, and the
+alternation are the paper's. It gives no weights, no schedule and no normalisation: every number below is ours.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ from lumde.teachers.base import Teacher
 
 
 class Adversarial(Method):
-    """Match the teacher per pixel and pair-wise, fool a critic of whole maps, and learn from the video too."""
+    """Match the teacher per pixel and pair-wise, fool a critic of whole maps, learn from the video too."""
 
     phases = ("student", "critic")
     teacher_gives = ("depth",)  # features too, where the teacher has them
@@ -60,7 +60,9 @@ class Adversarial(Method):
         super().__init__()
         self.config, self.student, self.teacher = config, student, teacher
         if self.imitates and teacher is None:
-            raise ConfigError("teacher: missing, method adversarial imitates one (teacher: {name: run, path: RUN})")
+            raise ConfigError(
+                "teacher: missing, method adversarial imitates one (teacher: {name: run, path: RUN})"
+            )
         self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
         self.video = VideoTerms(config.video) if config.video and config.video_weight else None
         self.needs = self.video.needs if self.video else ()
@@ -112,14 +114,20 @@ class Adversarial(Method):
         return terms
 
     def _pair(
-        self, frames: FrameBatch, output: DepthOutput, student: Tensor, teacher: Tensor, nodes: tuple[int, int]
+        self,
+        frames: FrameBatch,
+        output: DepthOutput,
+        student: Tensor,
+        teacher: Tensor,
+        nodes: tuple[int, int],
     ) -> Tensor:
         """Affinities of deepest features where both have them, else of the depth maps' patches."""
         assert self.teacher is not None
         if "features" in self.teacher.gives and output.features:
             deepest = self.teacher.features(frames.image)[-1]
-            return pairwise_affinity(output.features[-1].float(), deepest.float(), nodes)
-        return pairwise_affinity(depth_nodes(student, nodes), depth_nodes(teacher, nodes), nodes)
+            return pairwise_affinity(output.features[-1].float(), deepest.float(), nodes, valid=frames.mask)
+        maps = (depth_nodes(depth, nodes, valid=frames.mask) for depth in (student, teacher))
+        return pairwise_affinity(*maps, nodes, valid=frames.mask)
 
     def _critic_terms(self, frames: FrameBatch) -> dict[str, Float[Tensor, ""]]:
         """WGAN-GP: teacher maps are real, student maps are fake."""
@@ -127,7 +135,10 @@ class Adversarial(Method):
         teacher, student = self._depths(frames)
         real, fake = self._maps(teacher, teacher), self._maps(student, teacher)
         real_scores, fake_scores = self.run(self.critic, real), self.run(self.critic, fake)
-        self.monitors |= {"score_real": real_scores.detach().mean(), "score_fake": fake_scores.detach().mean()}
+        self.monitors |= {
+            "score_real": real_scores.detach().mean(),
+            "score_fake": fake_scores.detach().mean(),
+        }
         epsilon = torch.rand(real.shape[0], device=real.device)
         return {
             "critic": critic_loss(real_scores, fake_scores),
@@ -143,7 +154,9 @@ class Adversarial(Method):
             student = self.student.depth(self.run(self.student, frames.jittered).disp)
         return self.teacher.depth(frames.image), student
 
-    def _maps(self, depth: Float[Tensor, "b 1 h w"], teacher: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+    def _maps(
+        self, depth: Float[Tensor, "b 1 h w"], teacher: Float[Tensor, "b 1 h w"]
+    ) -> Float[Tensor, "b 1 h w"]:
         """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone."""
         log_teacher = teacher.log()
         mean = log_teacher.mean((1, 2, 3), keepdim=True)

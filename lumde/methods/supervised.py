@@ -19,7 +19,7 @@ class Supervised(Method):
     """Learn from exact, RGB-D or sparse LiDAR depth."""
 
     needs = ("depth",)
-    source = "L1 of log depth + multi-scale gradient matching (after MegaDepth, arXiv:1804.00607); weights are ours"
+    source = "L1 of log depth + gradient matching, after MegaDepth, arXiv:1804.00607; weights are ours"
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -53,7 +53,10 @@ class Supervised(Method):
             depth = self.student.depth(full)
             log_terms.append(log_l1(depth, frames.depth, valid))
             gradient_terms.append(gradient_matching(depth, frames.depth, valid))
-        self.monitors = {"valid": valid.float().mean(), "disp_std": output.disp.detach().flatten(1).std(1).mean()}
+        self.monitors = {
+            "valid": valid.float().mean(),
+            "disp_std": output.disp.detach().flatten(1).std(1).mean(),
+        }
         terms = {"log_l1": self.config.log_weight * torch.stack(log_terms).mean()}
         if self.config.gradient_weight:
             terms["gradient"] = self.config.gradient_weight * torch.stack(gradient_terms).mean()

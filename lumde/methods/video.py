@@ -1,8 +1,8 @@
-"""What a video itself teaches: neighbours warped through predicted depth and motion must look like the target.
+"""What a video itself teaches: neighbours warped through depth and motion must look like the target.
 
-Shared by every method that learns from unlabelled frames. Source: Godard et al. 2019, arXiv:1806.01260 (minimum
-reprojection, auto-masking, full-resolution multi-scale, smoothness); Bian et al. 2019, arXiv:1908.10553
-(geometry consistency, self-discovered mask).
+Shared by every method that learns from unlabelled frames. Source: Godard et al. 2019, arXiv:1806.01260
+(minimum reprojection, auto-masking, full-resolution multi-scale, smoothness); Bian et al. 2019,
+arXiv:1908.10553 (geometry consistency, self-discovered mask).
 """
 
 from collections.abc import Callable
@@ -15,12 +15,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.geometry.pose import transform_from_motion
-from lumde.geometry.warp import Warped, warp
+from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.photometric import geometry_consistency, minimum_reprojection, reprojection_error
 from lumde.losses.smoothness import edge_aware_smoothness
+from lumde.models import build_pose_net
 from lumde.nets import POSE_NETS
 from lumde.nets.base import DepthNet
-from lumde.registry import Named, build, choice
+from lumde.registry import Named, choice
 from lumde.structures import RIGHT, DepthOutput, FrameBatch
 
 TIE_BREAK = 1e-5  # size of the noise that breaks ties between unwarped sources (arXiv:1806.01260, code)
@@ -28,7 +29,7 @@ OUT_OF_VIEW = 1e3  # error of a pixel that a source does not see: never the mini
 
 
 class RecordedPose(nn.Module):
-    """Motion from the recording (odometry, VIO, RGB-D tracking): nothing to learn, and depth becomes metric."""
+    """Motion from the recording (odometry, VIO, RGB-D tracking): nothing to learn, depth in metres."""
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -77,7 +78,8 @@ class VideoTerms(nn.Module):
         """Build the pose network that the config names."""
         super().__init__()
         self.config = config
-        self.pose = build(POSES, config.pose)
+        recorded = isinstance(config.pose, RecordedPose.Config)
+        self.pose: nn.Module = RecordedPose(config.pose) if recorded else build_pose_net(config.pose)
 
     @property
     def recorded(self) -> bool:
@@ -89,9 +91,7 @@ class VideoTerms(nn.Module):
         """Fields the stream must provide."""
         return ("sources", "pose") if self.recorded else ("sources",)
 
-    def motions(
-        self, batch: FrameBatch, run: Callable[..., Any]
-    ) -> Float[Tensor, "b s 4 4"]:
+    def motions(self, batch: FrameBatch, run: Callable[..., Any]) -> Float[Tensor, "b s 4 4"]:
         """Transform source_from_target of every source: recorded, or by the pose network.
 
         Pairs are fed in temporal order; the motion of an earlier source is inverted.
@@ -111,7 +111,9 @@ class VideoTerms(nn.Module):
             first.append(pair[1] if earlier else pair[0])
             second.append(pair[0] if earlier else pair[1])
         axis_angle, translation = run(self.pose, torch.cat(first), torch.cat(second))
-        for i, r, t in zip(moving, axis_angle.chunk(len(moving)), translation.chunk(len(moving)), strict=True):
+        for i, r, t in zip(
+            moving, axis_angle.chunk(len(moving)), translation.chunk(len(moving)), strict=True
+        ):
             motions[i] = transform_from_motion(r, t, invert=batch.offsets[i] < 0)  # type: ignore[operator]
         return torch.stack(motions, 1)
 
@@ -134,8 +136,7 @@ class VideoTerms(nn.Module):
                 geometry.append(_masked_mean(difference, warped.inside.view_as(difference)))
             result = minimum_reprojection(errors, identity, weight, self._noise(identity))
             photometric.append(result.loss)
-            image = batch.image if scale == 0 else F.interpolate(batch.image, disp.shape[-2:], mode="area")
-            smoothness.append(edge_aware_smoothness(disp, image) / 2**scale)
+            smoothness.append(_smoothness(disp, batch) / 2**scale)
             if scale == 0:
                 first, wins = warped, result.identity_wins
         terms = {"photometric": torch.stack(photometric).mean()}
@@ -144,7 +145,12 @@ class VideoTerms(nn.Module):
         if geometry:
             terms["geometry"] = self.config.geometry_weight * torch.stack(geometry).mean()
         b, s = batch.sources.shape[:2]
-        return VideoResult(terms, _monitors(output, motions, first, wins), first.image.view(b, s, *first.image.shape[1:]), wins)
+        return VideoResult(
+            terms,
+            _monitors(output, motions, first, wins),
+            first.image.view(b, s, *first.image.shape[1:]),
+            wins,
+        )
 
     def _identity(self, batch: FrameBatch) -> Float[Tensor, "b s h w"]:
         assert batch.sources is not None
@@ -163,7 +169,10 @@ class VideoTerms(nn.Module):
         assert batch.sources is not None
         s = motions.shape[1]
         return warp(
-            batch.sources.flatten(0, 1), _repeated(depth, s), motions.flatten(0, 1), _repeated(batch.intrinsics, s)
+            batch.sources.flatten(0, 1),
+            _repeated(depth, s),
+            motions.flatten(0, 1),
+            _repeated(batch.intrinsics, s),
         )
 
     def _errors(
@@ -181,7 +190,11 @@ class VideoTerms(nn.Module):
             seen = inside.any(1, keepdim=True)
             valid = seen if valid is None else valid & seen
         if not self.config.minimum:
-            errors = errors.mean(1, keepdim=True) if self.config.out_of_view == "border" else _mean_seen(errors, inside)
+            errors = (
+                errors.mean(1, keepdim=True)
+                if self.config.out_of_view == "border"
+                else _mean_seen(errors, inside)
+            )
         return errors, valid
 
     def _depth_difference(
@@ -191,9 +204,19 @@ class VideoTerms(nn.Module):
         assert batch.sources_jittered is not None
         b, s = batch.sources_jittered.shape[:2]
         output = run(net, batch.sources_jittered.flatten(0, 1))
-        own = F.grid_sample(net.depth(output.disp), warped.grid, padding_mode="border", align_corners=True)
+        own = sample(net.depth(output.disp), warped.grid)
         difference = geometry_consistency(warped.source_depth, own)
         return difference.view(b, s, *difference.shape[-2:])
+
+
+def _smoothness(disp: Tensor, batch: FrameBatch) -> Tensor:
+    """Smoothness at the disparity's own scale; a coarse pixel counts if all it covers does."""
+    size = disp.shape[-2:]
+    if size == batch.image.shape[-2:]:
+        return edge_aware_smoothness(disp, batch.image, batch.mask)
+    image = F.interpolate(batch.image, size, mode="area")
+    valid = None if batch.mask is None else F.interpolate(batch.mask.float(), size, mode="area") == 1
+    return edge_aware_smoothness(disp, image, valid)
 
 
 def _mean_seen(errors: Tensor, inside: Tensor) -> Tensor:

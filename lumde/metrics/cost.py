@@ -14,7 +14,7 @@ def network_cost(net: nn.Module, height: int, width: int) -> dict[str, float]:
     """Measure a network on one image of `height` x `width`.
 
     Returns:
-        `params`; `gmacs` (10^9 multiply-accumulates of convolutions and matrix products; a FLOP counter's half);
+        `params`; `gmacs` (10^9 multiply-accumulates of convolutions and matrix products, half of the FLOPs);
         `ms` (median time of one frame here, fp32).
     """
     net = net.eval()

@@ -9,7 +9,9 @@ from lumde.structures import FrameBatch
 
 def _batch() -> FrameBatch:
     image = torch.rand(1, 3, 4, 6)
-    return FrameBatch(image=image, jittered=image, intrinsics=torch.eye(3)[None], depth=torch.ones(1, 1, 4, 6))
+    return FrameBatch(
+        image=image, jittered=image, intrinsics=torch.eye(3)[None], depth=torch.ones(1, 1, 4, 6)
+    )
 
 
 def test_a_single_bad_pixel_is_found_and_named() -> None:

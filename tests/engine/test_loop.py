@@ -185,7 +185,11 @@ def test_minutes_become_steps_that_are_recorded(tmp_path) -> None:
 def test_supervised_loss_falls(tmp_path) -> None:
     out = tmp_path / "run"
     run(out, method="supervised", steps=40, log_every_steps=1)
-    losses = [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines() if "loss" in line]
+    losses = [
+        json.loads(line)["loss"]
+        for line in (out / "metrics.jsonl").read_text().splitlines()
+        if "loss" in line
+    ]
     losses = [x for x in losses if x is not None]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
@@ -194,7 +198,14 @@ def test_run_folder_holds_what_the_contract_says(tmp_path) -> None:
     out = tmp_path / "run"
     run(out)
     names = {p.name for p in out.iterdir()}
-    assert {"config.yaml", "environment.json", "metrics.jsonl", "checkpoints", "model", "result.json"} <= names
+    assert {
+        "config.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "model",
+        "result.json",
+    } <= names
     assert any(name.startswith("events.") for name in names)
     assert {"config.json", "model.safetensors", "README.md", "pose.safetensors"} <= {
         p.name for p in (out / "model").iterdir()

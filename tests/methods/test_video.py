@@ -1,0 +1,189 @@
+"""The joined photometric part against the reference's figures, and its behaviour at the edges."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lumde.config import parse
+from lumde.methods.photometric import Photometric
+from lumde.methods.video import VideoTerms
+from lumde.nets.depth_small import DepthSmall
+from lumde.structures import RIGHT, DepthOutput, FrameBatch
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "photometric.npz"
+
+
+def video(**options: object) -> VideoTerms:
+    return VideoTerms(
+        parse({"name": "photometric", "pose": {"name": "pose_small"}, **options}, Photometric.Config)
+    )
+
+
+def plain_run(net: nn.Module, *inputs: Tensor) -> object:
+    return net(*inputs)
+
+
+class FixedMotion(nn.Module):
+    """Stands in for a pose network: one answer per pair, in the order of the sources."""
+
+    def __init__(self, axis_angle: Tensor, translation: Tensor) -> None:
+        super().__init__()
+        self.answer = (axis_angle, translation)
+
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        self.first, self.second = first, second
+        return self.answer
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, Tensor]:
+    with np.load(GOLDEN) as figures:
+        return {name: torch.from_numpy(np.asarray(figures[name], dtype=np.float64)) for name in figures}
+
+
+def golden_batch(golden: dict[str, Tensor]) -> FrameBatch:
+    sources = torch.stack([golden["source_previous"], golden["source_next"]], 1)
+    return FrameBatch(
+        image=golden["target"],
+        jittered=golden["target"],
+        intrinsics=golden["intrinsics"],
+        sources=sources,
+        sources_jittered=sources,
+        offsets=(-1, 1),
+    )
+
+
+def golden_video(golden: dict[str, Tensor]) -> VideoTerms:
+    terms = video().eval()  # evaluation: no tie-breaking noise, as in the figures
+    terms.pose = FixedMotion(
+        torch.cat([golden["axis_angle_previous"], golden["axis_angle_next"]]),
+        torch.cat([golden["translation_previous"], golden["translation_next"]]),
+    )
+    return terms
+
+
+def test_photometric_term_equals_the_reference(golden: dict[str, Tensor]) -> None:
+    output = DepthOutput(disps=tuple(golden[f"disp_{k}"] for k in range(4)))
+    net = DepthSmall(DepthSmall.Config())
+    result = golden_video(golden)(net, output, golden_batch(golden), plain_run)
+    expected = sum(golden[f"loss_{k}"] - 1e-3 / 2**k * golden[f"smoothness_{k}"] for k in range(4)) / 4
+    torch.testing.assert_close(result.terms["photometric"], expected, atol=1e-8, rtol=0)
+    assert torch.equal(result.identity_wins[:, 0], golden["identity_wins_0"] > 0)
+    torch.testing.assert_close(result.warped[:, 1], golden["warped_next"], atol=1e-6, rtol=0)
+
+
+def test_pairs_are_fed_in_temporal_order(golden: dict[str, Tensor]) -> None:
+    terms, batch = golden_video(golden), golden_batch(golden)
+    motions = terms.motions(batch, plain_run)
+    b = batch.image.shape[0]
+    assert torch.equal(terms.pose.first[:b], golden["source_previous"])
+    assert torch.equal(terms.pose.second[:b], golden["target"])
+    assert torch.equal(terms.pose.first[b:], golden["target"])
+    assert torch.equal(terms.pose.second[b:], golden["source_next"])
+    torch.testing.assert_close(motions[:, 0], golden["source_from_target_previous"], atol=1e-9, rtol=0)
+    torch.testing.assert_close(motions[:, 1], golden["source_from_target_next"], atol=1e-9, rtol=0)
+
+
+def small_batch(offsets: tuple[int | str, ...] = (-1, 1)) -> FrameBatch:
+    generator = torch.Generator().manual_seed(3)
+    s = len(offsets)
+    image = torch.rand(2, 3, 32, 64, generator=generator)
+    sources = torch.rand(2, s, 3, 32, 64, generator=generator)
+    motion = torch.eye(4).repeat(2, s, 1, 1)
+    motion[:, :, 0, 3] = -0.5
+    return FrameBatch(
+        image=image,
+        jittered=image,
+        intrinsics=torch.tensor([[40.0, 0, 31.5], [0, 40, 15.5], [0, 0, 1]]).repeat(2, 1, 1),
+        sources=sources,
+        sources_jittered=sources,
+        offsets=offsets,
+        source_from_target=motion,
+    )
+
+
+def test_recorded_poses_are_used_as_they_are() -> None:
+    terms, batch = video(pose={"name": "recorded"}), small_batch()
+    assert terms.needs == ("sources", "pose")
+    assert torch.equal(terms.motions(batch, plain_run), batch.source_from_target)
+    assert not list(terms.parameters())
+
+
+def test_stereo_partner_keeps_its_baseline_beside_a_pose_network() -> None:
+    batch = small_batch((-1, 1, RIGHT))
+    motions = video().motions(batch, plain_run)
+    assert torch.equal(motions[:, 2], batch.source_from_target[:, 2])
+    assert not torch.equal(motions[:, 0], batch.source_from_target[:, 0])
+
+
+def test_a_broken_pose_is_counted_and_backward_survives() -> None:
+    batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
+    terms = video()
+    axis_angle = torch.full((4, 3), torch.nan, requires_grad=True)
+    terms.pose = FixedMotion(axis_angle, torch.zeros(4, 3))
+    result = terms(net, net(batch.jittered), batch, plain_run)
+    assert result.monitors["bad_grid"] > 0
+    sum(result.terms.values()).backward()  # would end the process if NaN reached a border-padded sampler
+
+
+def test_masked_pixels_enter_no_term() -> None:
+    batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny")).eval()
+    terms = video(automask=False, smoothness_weight=0.0, scales=1, pose={"name": "recorded"}).eval()
+    batch.mask = torch.ones(2, 1, 32, 64, dtype=torch.bool)
+    batch.mask[..., :16] = False
+    output = net(batch.jittered)
+    first = terms(net, output, batch, plain_run).terms["photometric"]
+    batch.image = batch.image.clone()
+    batch.image[..., :14] = 0  # two columns away from the border: SSIM looks at neighbours
+    second = terms(net, output, batch, plain_run).terms["photometric"]
+    torch.testing.assert_close(first, second)
+
+
+def test_everything_masked_is_zero_with_a_gradient_of_zero() -> None:
+    batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
+    batch.mask = torch.zeros(2, 1, 32, 64, dtype=torch.bool)
+    loss = video()(net, net(batch.jittered), batch, plain_run).terms["photometric"]
+    loss.backward()
+    assert loss == 0
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
+
+
+def test_geometry_consistency_sees_two_depths_that_disagree() -> None:
+    batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
+    result = video(geometry_weight=0.5, scales=1)(net, net(batch.jittered), batch, plain_run)
+    assert 0 < result.terms["geometry"] <= 0.5
+
+
+@pytest.mark.parametrize(
+    "options", [{"minimum": False}, {"out_of_view": "mask"}, {"minimum": False, "out_of_view": "mask"}]
+)
+def test_variants_are_finite_and_trainable(options: dict[str, object]) -> None:
+    batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
+    result = video(**options)(net, net(batch.jittered), batch, plain_run)
+    loss = result.terms["photometric"]
+    loss.backward()
+    assert 0 < loss < 1
+    assert any(p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_networks_in_bf16_leave_the_geometry_in_fp32() -> None:
+    """A matrix product under autocast moves projections by pixels: motions and warp must not see it."""
+    batch = small_batch()
+    method = Photometric(video().config, DepthSmall(DepthSmall.Config(size="tiny")))
+    method.eval()
+    method.network_dtype = torch.bfloat16
+    output = method.run(method.student, batch.jittered)
+    assert output.disp.dtype == torch.float32
+    result = method.video(method.student, output, batch, method.run)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = method.video(method.student, output, batch, plain_run_fp32(method))
+    assert result.warped.dtype == inside.warped.dtype == torch.float32
+    torch.testing.assert_close(result.warped, inside.warped, atol=2e-2, rtol=0)
+
+
+def plain_run_fp32(method: Photometric):
+    """Runs networks as the method does, whatever autocast surrounds the call."""
+    return method.run
