@@ -67,7 +67,7 @@ def resize_intrinsics(
     return resized
 
 
-def crop_intrinsics(intrinsics: Float[Tensor, "*b 3 3"], top: float, left: float) -> Float[Tensor, "*b 3 3"]:
+def crop_intrinsics(intrinsics: Float[Tensor, "*b 3 3"], top: int, left: int) -> Float[Tensor, "*b 3 3"]:
     """Carry intrinsics along with a crop that removes `top` rows and `left` columns (negative = padding)."""
     cropped = intrinsics.clone()
     cropped[..., 0, 2] -= left
