@@ -9,7 +9,7 @@ Series = Sequence[tuple[int | float, int | float]]
 
 LINE_COLOURS = ("#2563eb", "#d9480f", "#0f8a5f", "#9333ea", "#b45309", "#64748b")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 34  # margins in pixels
-_MAX_POINTS = 400
+_MAX_POINTS = 150
 
 
 def line_plot(
