@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lumde.worlds.patterns import FACADES, TILE_M
+from lumde.worlds.patterns import FACADES, TILE_M, near_grey
 from lumde.worlds.solids import Solid
 
 Place = tuple[float, float, float, float]  # x, y (down), z, heading
@@ -27,8 +27,8 @@ class Kit:
         return self.next_id - 1
 
     def colour(self, low: float, high: float, spread: float) -> Colour:
-        """A reflectance of random brightness and hue."""
-        r, g, b = self.rng.uniform(low, high) * (1 + self.rng.uniform(-spread, spread, 3))
+        """A reflectance of random brightness, warmer or cooler than grey."""
+        r, g, b = self.rng.uniform(low, high) * near_grey(self.rng, spread)
         return float(r), float(g), float(b)
 
     def solid(
@@ -56,7 +56,7 @@ def box(half_width: float, half_length: float, top: float, foot: float = _SUNK) 
 def vehicle(kit: Kit, place: Place, id: int) -> list[Solid]:
     """A car, van or lorry of two or three bodies on four wheels, along its heading."""
     rng = kit.rng
-    colour = kit.colour(0.35, 1.2, 0.35)
+    colour = kit.colour(0.35, 1.25, 0.4)
     kind = rng.choice(3, p=[0.7, 0.2, 0.1])
     half_width, half_length = ((0.88, 2.15), (0.98, 2.6), (1.15, 3.6))[kind]
     half_length *= float(rng.uniform(0.9, 1.12))
@@ -95,14 +95,15 @@ def person(kit: Kit, place: Place, id: int) -> list[Solid]:
 def tree(kit: Kit, place: Place, id: int) -> list[Solid]:
     """A trunk and one to three clumps of leaves."""
     rng = kit.rng
-    height, radius = float(rng.uniform(4.0, 9.0)), float(rng.uniform(1.1, 2.4))
+    height = float(rng.uniform(5.0, 9.5))
+    radius = height * float(rng.uniform(0.2, 0.3))  # clear of a camera that drives underneath
     trunk = float(rng.uniform(0.1, 0.25))
     crown = kit.colour(0.6, 1.2, 0.2)
     stem = ((trunk, trunk, _SUNK), (trunk * 0.7, trunk * 0.7, height - radius))
     parts = [kit.solid(place, stem, ("pole", "pole"), (0.7, 0.6, 0.5), id, 6)]
     for _ in range(int(rng.integers(1, 4))):
         size = radius * float(rng.uniform(0.6, 1.0))
-        middle = height - radius * float(rng.uniform(0.3, 1.1))
+        middle = height - radius * float(rng.uniform(0.3, 0.8))
         across, along = rng.uniform(-0.5, 0.5, 2) * radius
         parts.append(_clump(kit, shifted(place, float(across), float(along)), size, middle, crown, id))
     return parts
@@ -178,7 +179,7 @@ def building(kit: Kit, place: Place, half_width: float, half_length: float, id: 
     names = [*FACADES, *FACADES, "brick"]
     facade = names[rng.integers(len(names))]
     height = float(rng.uniform(4.0, 7.0) if rng.random() < 0.4 else rng.uniform(7.0, 18.0))
-    colour = kit.colour(0.65, 1.25, 0.22)
+    colour = kit.colour(0.65, 1.25, 0.12)
     rings = box(half_width, half_length, height, -1.0)
     parts = [kit.solid(place, rings, (facade, "roof"), colour, id)]
     if height < 8.0 and rng.random() < 0.7:

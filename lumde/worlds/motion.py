@@ -1,4 +1,4 @@
-"""The road's course and the camera's way along it: smooth, forward, with yaw and pitch, as driven at 10 Hz."""
+"""The road's course and the camera's way along it: smooth, forward, turning and pitching, as at 10 Hz."""
 
 from dataclasses import dataclass
 

@@ -65,10 +65,15 @@ def _mirrored(index: np.ndarray, stretch: int) -> np.ndarray:
     return index if stretch == 1 else np.minimum(2 * index, 2 * index[::-1])
 
 
+def near_grey(rng: np.random.Generator, spread: float) -> Float[np.ndarray, " 3"]:
+    """RGB around 1, mostly along the warm-cool axis, as most of a street's materials."""
+    warm, green = rng.uniform(-spread, spread), rng.uniform(-0.35 * spread, 0.35 * spread)
+    return np.array([1 + warm, 1 + green, 1 - warm])
+
+
 def _tinted(rng: np.random.Generator, grey: Field, spread: float = 0.08) -> Picture:
     """A grey picture in a colour drawn near grey."""
-    tint = 1 + rng.uniform(-spread, spread, 3)
-    return grey[..., None] * tint.astype(np.float32)
+    return grey[..., None] * near_grey(rng, spread).astype(np.float32)
 
 
 def _speckled(rng: np.random.Generator, noise: Noise, mean: float, contrast: float, spread: float) -> Picture:
@@ -127,7 +132,7 @@ def paint_verge(rng: np.random.Generator, noise: Noise) -> Picture:
 def paint_facade(rng: np.random.Generator, noise: Noise) -> Picture:
     """A wall of WINDOWS x WINDOWS windows, each with its own glass and curtains; row 0 is the ground."""
     wall = rng.uniform(0.35, 0.75)
-    picture = _speckled(rng, noise, wall, rng.uniform(0.05, 0.1), 0.18)
+    picture = _speckled(rng, noise, wall, rng.uniform(0.05, 0.1), 0.13)
     pitch = SIZE // WINDOWS
     width, height = int(pitch * rng.uniform(0.3, 0.7)), int(pitch * rng.uniform(0.35, 0.7))
     frame = int(rng.integers(2, 5))
@@ -222,15 +227,16 @@ def paint_pole(rng: np.random.Generator, noise: Noise) -> Picture:
     picture = _speckled(rng, noise, rng.uniform(0.3, 0.6), 0.1, 0.1)
     for _ in range(int(rng.integers(2, 6))):
         row, height = int(rng.integers(0, SIZE - 30)), int(rng.integers(8, 30))
-        picture[row : row + height] = rng.uniform(0.15, 0.95, 3).astype(np.float32)
+        band = rng.uniform(0.15, 0.95) * near_grey(rng, 0.3)
+        picture[row : row + height] = band + 0.04 * noise.draw()[row : row + height, :, None]
     return picture
 
 
 def paint_sign(rng: np.random.Generator, noise: Noise) -> Picture:
     """Boards with lines of text-like blocks."""
     picture = np.empty((SIZE, SIZE, 3), np.float32)
-    picture[:] = rng.uniform(0.2, 0.9, 3)
-    ink = np.where(picture[0, 0] > 0.5, 0.1, 0.9).astype(np.float32)
+    picture[:] = rng.uniform(0.2, 0.85) * near_grey(rng, 0.5)
+    ink = np.float32(0.12 if picture[0, 0].mean() > 0.5 else 0.9)
     for row in range(16, SIZE - 32, 40):
         column = 16
         while column < SIZE - 40:

@@ -38,16 +38,16 @@ def make_street(seed: int) -> World:
     atlas = paint_street(rng)
     speed = float(rng.uniform(0.35, 1.0))
     course = make_course(rng, MAX_FRAMES * speed * 1.2 + _VIEW)
-    half_road = float(rng.uniform(2.8, 4.6))
+    half_road = float(rng.uniform(2.6, 4.2))
     layout = _Layout(
         course,
         half_road,
-        pavement=float(rng.uniform(1.2, 3.0)),
-        setback=float(rng.uniform(0.0, 5.0)),
+        pavement=float(rng.uniform(1.0, 2.6)),
+        setback=float(rng.uniform(0.0, 3.5)),
         lane=float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.5) * half_road),
     )
-    fov_deg = float(rng.uniform(50.0, 90.0))
-    pitch = float(np.radians(rng.uniform(0.0, 5.0)))
+    fov_deg = float(rng.uniform(55.0, 90.0))
+    pitch = float(np.radians(rng.uniform(1.0, 7.0)))
     poses = drive(rng, course, speed, layout.lane, pitch)
     kit = Kit(rng, atlas.names)
     solids = [solid for side in (-1, 1) for solid in _roadside(kit, layout, side)]
@@ -65,7 +65,7 @@ def _light(rng: np.random.Generator) -> Light:
     towards = np.array(
         [np.cos(elevation) * np.sin(azimuth), -np.sin(elevation), np.cos(elevation) * np.cos(azimuth)]
     )
-    clear, exposure = rng.uniform(0.0, 0.75), rng.uniform(0.85, 1.15)
+    clear, exposure = rng.uniform(0.0, 0.9), rng.uniform(1.1, 1.5)
     warm = np.array([1.06, 1.0, 0.9])
     cool = np.array([0.96, 1.0, 1.05])
     return Light(towards, exposure * clear * warm, exposure * (1.0 - 0.45 * clear) * cool)
@@ -85,7 +85,7 @@ def _buildings(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
     """Buildings along the road with gaps; gardens with walls and plants before those that stand back."""
     rng, solids = kit.rng, []
     line = layout.half_road + layout.pavement
-    density = rng.uniform(0.6, 0.95)
+    density = rng.uniform(0.7, 0.98)
     along = -15.0
     while along < layout.course.length - 12.0:
         half_length = float(rng.uniform(3.0, 9.0))
@@ -193,7 +193,7 @@ def _movers(kit: Kit, layout: _Layout, speed: float) -> tuple[Mover, ...]:
         kind = rng.choice(3, p=[0.5, 0.1, 0.4])
         start = float(rng.uniform(20.0, 90.0))
         if kind == 0:
-            aside, pace, turn = -layout.lane - np.sign(layout.lane) * 0.5, -rng.uniform(0.4, 1.2), np.pi
+            aside, pace, turn = layout.lane - 3.1 * np.sign(layout.lane), -rng.uniform(0.4, 1.2), np.pi
         elif kind == 1:
             aside, pace, turn = layout.lane, speed * rng.uniform(0.9, 1.15), 0.0
             start = float(rng.uniform(14.0, 25.0))
