@@ -1,0 +1,66 @@
+"""Teachers do not change, whatever happens around them."""
+
+import pytest
+import torch
+from torch import nn
+
+from lumde.errors import CheckpointError
+from lumde.models import DepthModel, ModelConfig, build_net, save
+from lumde.nets import DepthSmall
+from lumde.registry import build
+from lumde.teachers import TEACHERS
+from lumde.teachers.base import Frozen
+from lumde.teachers.run import RunTeacher
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    torch.manual_seed(0)
+    config = DepthSmall.Config(size="tiny", max_depth=80.0)
+    model = DepthModel(ModelConfig(net=config, height=32, width=64, unit="metres"), build_net(config))
+    model.train()(torch.rand(4, 3, 32, 64))  # running statistics that differ from the start
+    save(model, tmp_path / "model")
+    return build(TEACHERS, RunTeacher.Config(path=str(tmp_path)))
+
+
+def test_depth_has_the_size_of_the_images(teacher):
+    for size in ((32, 64), (48, 80), (16, 30)):
+        depth = teacher.depth(torch.rand(2, 3, *size))
+        assert depth.shape == (2, 1, *size)
+        assert depth.min() >= 0.1 - 1e-5 and depth.max() <= 80.0 + 1e-3
+    assert teacher.unit == "metres" and teacher.depth_range == (0.1, 80.0)
+
+
+def test_it_gives_features_from_fine_to_coarse(teacher):
+    assert teacher.gives == ("depth", "features")
+    assert [f.shape[-1] for f in teacher.features(torch.rand(1, 3, 48, 80))] == [32, 16, 8, 4, 2]
+
+
+def test_a_teacher_never_learns(teacher):
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    parent = nn.ModuleDict({"teacher": teacher, "student": nn.Conv2d(3, 1, 1)}).eval().train()
+    images = torch.rand(2, 3, 32, 64)
+    (parent["student"](images) - teacher.depth(images)).abs().mean().backward()
+    assert not any(p.requires_grad or p.grad is not None for p in teacher.parameters())
+    assert not any(module.training for module in teacher.modules() if module is not teacher)
+    assert all(torch.equal(before[name], tensor) for name, tensor in teacher.state_dict().items())
+
+
+def test_gradients_pass_through_a_teacher(teacher):
+    images = torch.rand(1, 3, 32, 64, requires_grad=True)
+    teacher.depth(images).sum().backward()
+    assert images.grad.abs().max() > 0
+
+
+def test_frozen_stays_in_evaluation_mode_where_a_plain_network_would_not():
+    plain = nn.BatchNorm2d(3)
+    frozen = Frozen(nn.BatchNorm2d(3))
+    parent = nn.ModuleList([plain, frozen]).train()
+    parent[0](torch.rand(2, 3, 4, 4)), parent[1](torch.rand(2, 3, 4, 4))
+    assert plain.running_mean.abs().max() > 0
+    assert frozen.net.running_mean.abs().max() == 0
+
+
+def test_a_missing_teacher_is_a_checkpoint_error(tmp_path):
+    with pytest.raises(CheckpointError, match="nowhere"):
+        RunTeacher(RunTeacher.Config(path=str(tmp_path / "nowhere")))
