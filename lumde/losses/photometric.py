@@ -16,7 +16,7 @@ class MinimumReprojection(NamedTuple):
     """Result of `minimum_reprojection`."""
 
     loss: Float[Tensor, ""]  # mean of `error` over valid pixels, 0 if there are none
-    identity_wins: Bool[Tensor, "b 1 h w"]  # auto-mask: True where an unwarped source has the least error
+    identity_wins: Bool[Tensor, "b 1 h w"]  # auto-mask: True where valid and an unwarped source is best
     used_share: Float[Tensor, ""]  # share of all pixels that are valid and not won by identity
     error: Float[Tensor, "b 1 h w"]  # least error of each pixel, 0 where not valid
 
@@ -74,19 +74,16 @@ def minimum_reprojection(
     Source: Godard et al. 2019, arXiv:1806.01260, sec. 3.1 and 3.2 (eq. 4 and 5), auto-mask as in the released
     code: identity errors join the minimum.
     """
-    error = errors.amin(1, keepdim=True)
-    identity_wins = torch.zeros_like(error, dtype=torch.bool)
+    if valid is None:
+        valid = torch.ones_like(errors[:, :1], dtype=torch.bool)
+    error = torch.where(valid, errors, 0.0).amin(1, keepdim=True)
+    identity_wins = torch.zeros_like(valid)
     if identity is not None:
         least_identity = (identity if noise is None else identity + noise).amin(1, keepdim=True)
-        identity_wins = least_identity < error
+        identity_wins = valid & (least_identity < error)
         error = torch.where(identity_wins, least_identity, error)
-    used = ~identity_wins
-    count = error.numel()
-    if valid is not None:
-        used = used & valid
-        error = torch.where(valid, error, 0.0)
-        count = valid.sum().clamp(min=1)
-    return MinimumReprojection(error.sum() / count, identity_wins, used.float().mean(), error)
+    used_share = (valid & ~identity_wins).float().mean()
+    return MinimumReprojection(error.sum() / valid.sum().clamp(min=1), identity_wins, used_share, error)
 
 
 def geometry_consistency(

@@ -27,8 +27,6 @@ def depth_metrics(pred: Values, target: Values) -> dict[str, float]:
     Source: Eigen et al. 2014, arXiv:1406.2283, sec. 4.
     """
     predicted, measured = _checked(pred, "pred"), _checked(target, "target")
-    if predicted.shape != measured.shape:
-        raise ValueError(f"pred has {predicted.size} values, target {measured.size}")
     difference = predicted - measured
     log_difference = np.log(predicted) - np.log(measured)
     ratio = np.maximum(predicted / measured, measured / predicted)
