@@ -63,7 +63,8 @@ def evaluate_disparities(
     if "depth" not in dataset.provides:
         raise DataError(f"{type(dataset).__name__} has no ground-truth depth: nothing to evaluate against")
     rules = resolve_protocol(protocol, dataset)
-    evaluators = {name: DepthAccuracy(rules, align, dataset.expected) for name in sources}
+    expected = rules.expected or dataset.expected  # an own list never stands for the published set
+    evaluators = {name: DepthAccuracy(rules, align, expected) for name in sources}
     for number, key in enumerate(progress(dataset.targets) if progress else dataset.targets):
         frame = dataset.read(key)
         for name, disparity in sources.items():
@@ -93,11 +94,13 @@ def evaluate_trivial(
     """
     rules = resolve_protocol(protocol, dataset)
     depths = trivial_depths(training or dataset, rules)
-    sources: dict[str, FrameDisparity] = {
-        name: (lambda _number, _frame, fixed=1.0 / depth: fixed) for name, depth in depths.items()
-    }
+    sources = {name: _always(1.0 / depth) for name, depth in depths.items()}
     results = evaluate_disparities(sources, dataset, rules, align)
     return {name: result.summary["metrics"] for name, result in results.items()}
+
+
+def _always(disparity: Float[np.ndarray, "dh dw"]) -> FrameDisparity:
+    return lambda _number, _frame: disparity
 
 
 def merge_flipped(

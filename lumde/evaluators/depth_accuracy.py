@@ -73,7 +73,7 @@ class DepthAccuracy(Evaluator):
         height, width = frame.depth.shape
         predicted = resize_disparity(disparity, height, width)[valid].astype(np.float64)
         truth = frame.depth[valid].astype(np.float64)
-        row = {"name": key.name, "sequence": key.sequence, "valid_pixels": int(valid.sum())}
+        row: dict[str, Any] = {"name": key.name, "sequence": key.sequence, "valid_pixels": int(valid.sum())}
         if self.align != "scale_shift":
             row["scale"] = scale_ratio(predicted, truth, where)
         if self._waiting is None:
@@ -172,7 +172,8 @@ class DepthAccuracy(Evaluator):
         if len(self.rows) != expected:
             published = f"; not comparable with published {self.protocol.name} numbers"
             end = published if self.protocol.expected else ""
-            notes.append(f"PARTIAL SET: {len(self.rows)} of {expected} images{end}")
+            word = "PARTIAL" if len(self.rows) < expected else "ANOTHER"
+            notes.append(f"{word} SET: {len(self.rows)} of {expected} images{end}")
         return notes
 
 
@@ -182,7 +183,7 @@ def resize_disparity(
     """Resize bilinearly with half-pixel centres and no smoothing, as the KITTI numbers in print are made."""
     if disparity.shape == (height, width):
         return disparity
-    tensor = torch.from_numpy(np.ascontiguousarray(disparity))[None, None]
+    tensor = torch.from_numpy(np.array(disparity))[None, None]  # a copy: views may be mirrored or read-only
     return F.interpolate(tensor, size=(height, width), mode="bilinear", align_corners=False)[0, 0].numpy()
 
 

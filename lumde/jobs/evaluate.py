@@ -108,7 +108,7 @@ def evaluate_model(
     device = pick_device("auto")
     predict = image_predictor(model.to(device).eval().disparity, device)
     result = evaluate_frames(predict, dataset, align=align, flip=flip, progress=progress)
-    result.summary["model"] = {"path": str(path), "unit": unit}
+    result.summary["model"] = {"path": _short(path), "unit": unit}
     if align == "none" and unit != "metres":
         result.notes.append(f"the model says its depth is {unit}; it was read as metres because you said so")
     return result
@@ -125,10 +125,10 @@ def evaluate_predictions(
     maps = read_predictions(path, len(dataset.targets))
 
     def disparity(number: int, _: Frame) -> Float[np.ndarray, "dh dw"]:
-        return _as_disparity(np.asarray(maps[number], dtype=np.float32), kind, f"{path}, map {number}")
+        return _as_disparity(np.array(maps[number], dtype=np.float32), kind, f"{path}, map {number}")
 
     result = evaluate_disparities({"": disparity}, dataset, align=align, progress=progress)[""]
-    result.summary["model"] = {"path": str(path), "unit": "metres" if align == "none" else "unknown"}
+    result.summary["model"] = {"path": _short(path), "unit": "metres" if align == "none" else "unknown"}
     if align == "none":
         result.notes.append(
             f"--align none reads {path.name} as {'metres' if kind == 'depth' else '1 / metres'}"
@@ -201,7 +201,7 @@ def table(result: Evaluation, label: str) -> str:
     """Tell the result as text: what was evaluated, the metrics, and the trivial rows under them."""
     summary = result.summary
     protocol = summary["protocol"]
-    partial = "" if summary["complete"] else " PARTIAL,"
+    partial = " PARTIAL," if summary["count"] < summary["expected"] else ""
     head = (
         f"{summary['data']} {summary['split']}: {summary['count']} of {summary['expected']} images,{partial} "
         f"align {summary['align']}, crop {protocol['crop']}, "
@@ -238,9 +238,15 @@ def progress(keys: Iterable[FrameKey]) -> Iterator[FrameKey]:
 def _described(config: dict[str, Any]) -> str:
     """Name the part of a dataset that a config picks."""
     parts = [config[key] for key in ("test_set", "split", "frames") if isinstance(config.get(key), str)]
+    parts = [_short(Path(part)) if Path(part).is_absolute() else part for part in parts]
     if config.get("test_set"):
         parts.append(f"({config['worlds']} worlds)")
     return " ".join(part for part in parts if part) or "all"
+
+
+def _short(path: Path) -> str:
+    """The end of a path: results travel, folders of one machine should not."""
+    return Path(*path.parts[-2:]).as_posix()
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -85,3 +85,16 @@ def test_image_predictor_hands_over_rgb_in_0_1():
     assert answer.dtype == np.float32
     assert np.all(answer == 2.0)
     assert torch.is_grad_enabled()
+
+
+def test_an_own_list_does_not_stand_for_the_published_set(memory_dataset):
+    maps = [np.full((40, 60), 8.0)] * 3
+    own = memory_dataset(maps, protocol="kitti_eigen", expected=3)
+    summary = evaluate_frames(lambda image: np.ones((2, 2)), own).summary
+    assert (summary["count"], summary["expected"], summary["complete"]) == (3, 697, False)
+
+
+def test_read_only_predictions_are_fine(memory_dataset, recwarn):
+    fixed = np.broadcast_to(np.float32(0.5), (2, 3))
+    evaluate_frames(lambda image: fixed, memory_dataset(depths(1)))
+    assert len(recwarn) == 0

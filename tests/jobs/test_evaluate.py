@@ -317,3 +317,11 @@ def test_progress_without_a_terminal_is_plain_lines(capsys, monkeypatch):
         "evaluate: 1/4 frames, ETA 33 s",
         "evaluate: 3/4 frames, ETA 10 s",
     ]
+
+
+def test_results_do_not_tell_where_the_files_lay(walls, predictions):
+    dataset = job.open_dataset("walls", "/data", split="/home/somebody/lists/scanned.txt")
+    result = job.add_context(job.evaluate_predictions(predictions, dataset), dataset)
+    assert result.summary["split"] == "lists/scanned.txt"
+    assert result.summary["model"]["path"].endswith("disparity.npy")
+    assert str(predictions.parent) not in json.dumps(result.summary)
