@@ -1,5 +1,6 @@
 """Package description; tool settings live in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -21,20 +22,34 @@ REQUIRED = [
 ]
 EXTRAS = {
     "nyu": ["h5py"],
-    "dev": ["pytest", "beartype", "hypothesis", "ruff", "mypy", "types-PyYAML", "build", "h5py"],
+    "dev": [
+        "beartype>=0.20",
+        "build",
+        "h5py",
+        "hypothesis",
+        "mypy",
+        "pytest>=8",
+        "ruff",
+        "setuptools>=69",
+        "types-PyYAML",
+    ],
 }
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "lumde" / "__init__.py").read_text(encoding="utf-8"))
 
 setup(
     name="lumde",
-    version="0.1.0",
+    version=VERSION[1],
     description="Depth from ordinary video, in networks light enough for a robot.",
-    long_description=Path("README.md").read_text(encoding="utf-8") if Path("README.md").exists() else "",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["lumde", "lumde.*"]) + ["lumde.configs", "lumde.splits"],
     package_dir={"lumde.configs": "configs", "lumde.splits": "splits"},
-    package_data={"lumde": ["py.typed"], "lumde.configs": ["*.yaml"], "lumde.splits": ["**/*.txt", "*.md"]},
+    package_data={"lumde": ["py.typed"], "lumde.configs": ["**/*"], "lumde.splits": ["**/*"]},
+    license_files=["LICENSE"],
     install_requires=REQUIRED,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["lumde = lumde.cli:main"]},

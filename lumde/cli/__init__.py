@@ -28,11 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 ok, 2 usage or config, 3 data, 4 checkpoint, 5 numerics gave up, 6 resources, 130 Ctrl-C, 143 SIGTERM.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = tuple(sys.argv[1:] if argv is None else argv)  # `list` is a verb's module in here
     debug = "--debug" in arguments
     try:
         with _sigterm_as_exit():
-            code = _dispatch([a for a in arguments if a != "--debug"])
+            code = _dispatch(tuple(a for a in arguments if a != "--debug"))
             sys.stdout.flush()  # a closed pipe must show here, not in the interpreter's exit
             return code
     except LumdeError as error:
@@ -85,7 +85,7 @@ def help_text() -> str:
     )
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: Sequence[str]) -> int:
     if not arguments:
         raise UsageError(f"a verb is needed\n{help_text()}")
     verb, rest = arguments[0], arguments[1:]
@@ -100,11 +100,11 @@ def _dispatch(arguments: list[str]) -> int:
 
         raise UsageError(f"unknown verb '{verb}'{nearest(verb, VERBS)}")
     parser, module = parser_of(verb)
-    module.run(_parsed(parser, rest))
+    module.run(parsed(parser, rest))
     return 0
 
 
-def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse with options and positionals in any order: `train FILE a.b=1 --out RUN c.d=2`."""
     args, unknown = parser.parse_known_intermixed_args(arguments)
     if unknown:
