@@ -14,6 +14,8 @@ from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.errors import ConfigError, DataError, NumericsError, UsageError
 from lumde.jobs import evaluate as job
+from lumde.models import DepthModel, ModelConfig, build_net, save
+from lumde.nets import DepthSmall
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
 
@@ -325,3 +327,65 @@ def test_results_do_not_tell_where_the_files_lay(walls, predictions):
     assert result.summary["split"] == "lists/scanned.txt"
     assert result.summary["model"]["path"].endswith("disparity.npy")
     assert str(predictions.parent) not in json.dumps(result.summary)
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    torch.manual_seed(0)
+    config = DepthSmall.Config(size="tiny")
+    save(DepthModel(ModelConfig(net=config, height=32, width=64), build_net(config)), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_model_folder_from_the_command_line(walls, model, tmp_path, capsys):
+    results = {}
+    for name, flags in (("plain", []), ("flip", ["--flip"])):
+        target = tmp_path / f"{name}.json"
+        code, out, err = run(capsys, model, "--data", "walls", "--root", "/d", "--json", target, *flags)
+        assert (code, err) == (0, "")
+        results[name] = json.loads(target.read_text())
+    assert results["plain"]["model"]["unit"] == "relative"
+    assert results["flip"]["protocol"]["flip"] is True
+    assert results["flip"]["metrics"]["abs_rel"] != results["plain"]["metrics"]["abs_rel"]
+    assert results["flip"]["trivial"] == results["plain"]["trivial"]
+    assert "flip" in out
+
+
+def test_a_damaged_model_is_exit_4(walls, model, capsys):
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    code, _, err = run(capsys, model, "--data", "walls", "--root", "/d")
+    assert code == 4
+    assert "model.safetensors" in err
+
+
+def test_drive_0060_from_the_command_line(recordings, tmp_path, capsys):
+    """Ground truth from the scans; constant depth scores about .335."""
+    scans = "".join(f"2011_09_26/2011_09_26_drive_0060_sync {number:010d} l\n" for number in range(0, 78, 6))
+    (tmp_path / "scanned.txt").write_text(scans)
+    np.save(tmp_path / "flat.npy", np.full((13, 3, 10), 0.1, np.float32))
+    target = tmp_path / "result.json"
+    code, out, err = run(
+        capsys, "--predictions", tmp_path / "flat.npy", "--data", "kitti_raw",
+        "--root", recordings / "kitti_raw", "--split", tmp_path / "scanned.txt", "--json", target,
+    )  # fmt: skip
+    assert code == 0, err
+    result = json.loads(target.read_text())
+    assert (result["count"], result["expected"], result["complete"]) == (13, 697, False)
+    assert result["protocol"]["crop"] == "garg"
+    assert result["metrics"]["abs_rel"] == pytest.approx(0.3354, abs=0.001)
+    assert result["trivial"]["constant_depth"] == pytest.approx(result["metrics"])
+    assert "PARTIAL SET: 13 of 697" in err
+
+
+def test_the_kitchen_from_the_command_line(recordings, tmp_path, capsys):
+    """The test split of the indoor recording: constant depth .227, median map of the training frames .252."""
+    np.save(tmp_path / "flat.npy", np.full((5, 3, 10), 0.5, np.float32))
+    code, out, err = run(
+        capsys, "--predictions", tmp_path / "flat.npy", "--data", "frames", "--root", recordings / "indoor",
+        "--frames", "0:5", "--trivial-frames", "60:65", "--json", tmp_path / "result.json",
+    )  # fmt: skip
+    assert code == 0, err
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["count"], result["split"], result["trivial_from"]) == (5, "0:5", "60:65")
+    assert 0.2 < result["metrics"]["abs_rel"] < 0.4
