@@ -6,6 +6,7 @@ frame a; depth is measured along z, 0 = no measurement; masks are bool, True = u
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,7 @@ class FrameBatch:
 
     def to(self, device: torch.device | str) -> "FrameBatch":
         """Move every tensor to `device`."""
-        moved = {
+        moved: dict[str, Any] = {
             f.name: value.to(device, non_blocking=True)
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Tensor)

@@ -1,6 +1,7 @@
 """List the parts that a config can name: training methods, networks, datasets, teachers, evaluators."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from lumde.files import write_json
@@ -33,7 +34,7 @@ def rows(kind: str) -> list[dict[str, str]]:
     if kind == "nets":
         from lumde.nets import CRITICS, DEPTH_NETS, POSE_NETS
 
-        tables = {"depth": DEPTH_NETS, "pose": POSE_NETS, "critic": CRITICS}
+        tables: dict[str, Mapping[str, type]] = {"depth": DEPTH_NETS, "pose": POSE_NETS, "critic": CRITICS}
         return [{"kind": name, **row} for name, table in tables.items() for row in describe(table)]
     if kind == "datasets":
         from lumde.data import DATASETS
