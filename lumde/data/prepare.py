@@ -47,9 +47,9 @@ class PrepareOptions:
     """What the user decides; sizes and focal length are those of upright pictures."""
 
     camera: Path | None = None
-    focal_px: float | None = None  # at the recording's resolution
-    fov_deg: float | None = None  # horizontal
-    fps: float | None = None  # videos only; None: every frame
+    focal_px: int | float | None = None  # at the recording's resolution
+    fov_deg: int | float | None = None  # horizontal
+    fps: int | float | None = None  # videos only; None: every frame
     size: tuple[int, int] | None = None  # (width, height) to store; None: as recorded
 
 

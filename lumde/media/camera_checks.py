@@ -8,6 +8,7 @@ from lumde.errors import DataError
 MIN_FOV_DEG, MAX_FOV_DEG = 15.0, 150.0
 MIN_VERTICAL_FOV_DEG = 5.0  # panoramic crops are low
 CENTRE_TOLERANCE = 0.25  # between 2c and the size, as a share of the size
+MAX_SQUEEZE = 1.25  # the same picture at another size keeps its shape, nearly
 MAX_ASPECT = 3.0  # fx / fy beyond it is no picture anybody squeezes
 
 
@@ -31,7 +32,7 @@ def focal_and_centre(intrinsics: Float[np.ndarray, "3 3"]) -> tuple[float, float
     return fx, fy, cx, cy
 
 
-def fov_deg(focal_px: float, pixels: int) -> float:
+def fov_deg(focal_px: int | float, pixels: int) -> float:
     """Tell the angle that `pixels` centred pixels cover."""
     return float(np.degrees(2 * np.arctan(pixels / 2 / focal_px)))
 
@@ -71,7 +72,8 @@ def _size_mistake(intrinsics: Float[np.ndarray, "3 3"], width: int, height: int)
     for reading, mistake in readings:
         if _plausible(reading, width, height):
             return mistake
-    if _plausible(numbers, round(2 * cx), round(2 * cy)):
+    same_shape = cx > 0 and cy > 0 and 1 / MAX_SQUEEZE < cx / cy * height / width < MAX_SQUEEZE
+    if same_shape and _plausible(numbers, round(2 * cx), round(2 * cy)):
         return (
             f"looks like the camera of {2 * cx:.0f}x{2 * cy:.0f} pictures; scale it by {width / 2 / cx:.3g} "
             f"and {height / 2 / cy:.3g}, or state image_width and image_height with it"

@@ -92,14 +92,14 @@ def read_colmap_cameras(path: Path) -> dict[int, Camera]:
     return cameras
 
 
-def camera_from_focal(focal_px: float, width: int, height: int, source: str = "given focal length") -> Camera:
+def camera_from_focal(focal_px: int | float, width: int, height: int, source: str = "given") -> Camera:
     """Make a camera with square pixels and a centred principal point; DataError if implausible."""
     intrinsics = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1.0]])
     check_intrinsics(intrinsics, width, height, source)
     return Camera(intrinsics, width, height, source=source)
 
 
-def camera_from_fov(fov_deg: float, width: int, height: int, source: str = "given field of view") -> Camera:
+def camera_from_fov(fov_deg: int | float, width: int, height: int, source: str = "given") -> Camera:
     """Make a camera from its horizontal field of view; DataError outside 15-150 degrees."""
     if not MIN_FOV_DEG <= fov_deg <= MAX_FOV_DEG:
         raise DataError(
@@ -145,19 +145,19 @@ def fitted(camera: Camera, width: int, height: int, where: str) -> Camera:
             f"{where}: for {camera.width}x{camera.height} pictures, but these are {width}x{height}, another "
             "shape: cropped, turned, or another camera? give the camera of these pictures"
         )
-    note = f"{camera.source}, scaled from {camera.width}x{camera.height}"
-    return replace(scaled(camera, width, height), source=note)
+    return replace(
+        scaled(camera, width, height), source=f"{camera.source}, scaled from {camera.width}x{camera.height}"
+    )
 
 
 def write_camera(path: Path, camera: Camera) -> None:
     """Write a ROS camera_info file atomically, with `baseline` and `intrinsics_source` as extra keys."""
     fx, fy, cx, cy = focal_and_centre(camera.intrinsics)
     distortion = [float(value) for value in camera.distortion] or [0.0] * 5
-    name = "assumed" if camera.assumed else "camera"
     lines = [
         f"image_width: {camera.width}",
         f"image_height: {camera.height}",
-        f"camera_name: {name}",
+        f"camera_name: {'assumed' if camera.assumed else 'camera'}",
         f"intrinsics_source: {json.dumps(camera.source)}",
         "camera_matrix:",
         "  rows: 3",

@@ -11,7 +11,7 @@ from lumde.media import images
 LARGEST = 65535
 
 
-def read_depth(path: Path, scale: float) -> Float[np.ndarray, "h w"]:
+def read_depth(path: Path, scale: int | float) -> Float[np.ndarray, "h w"]:
     """Read a depth map.
 
     Args:
@@ -34,7 +34,7 @@ def read_depth(path: Path, scale: float) -> Float[np.ndarray, "h w"]:
     return stored.astype(np.float32) / np.float32(scale)
 
 
-def write_depth(path: Path, depth: Float[np.ndarray, "h w"], scale: float) -> int:
+def write_depth(path: Path, depth: Float[np.ndarray, "h w"], scale: int | float) -> int:
     """Write a depth map atomically; non-finite and non-positive depths become 0.
 
     Returns:
@@ -45,7 +45,9 @@ def write_depth(path: Path, depth: Float[np.ndarray, "h w"], scale: float) -> in
     return saturated
 
 
-def encode_depth(depth: Float[np.ndarray, "h w"], scale: float) -> tuple[UInt16[np.ndarray, "h w"], int]:
+def encode_depth(
+    depth: Float[np.ndarray, "h w"], scale: int | float
+) -> tuple[UInt16[np.ndarray, "h w"], int]:
     """Round depth to uint16 values, and count the saturated ones."""
     if scale <= 0:
         raise ValueError(f"scale must be positive, got {scale}")

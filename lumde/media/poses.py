@@ -64,11 +64,6 @@ def write_tum(
     files.write_text(path, "\n".join(lines) + "\n")
 
 
-def rotation_from_quaternion(w: float, x: float, y: float, z: float) -> Float[np.ndarray, "3 3"]:
-    """Turn a unit quaternion, scalar first as COLMAP writes it, into a rotation."""
-    return _rotation(np.array([x, y, z, w]))
-
-
 def _rows(path: Path, count: int) -> Iterator[tuple[int, Float[np.ndarray, " n"]]]:
     found = False
     for line, text in enumerate(files.read_text(path, MAX_BYTES).splitlines(), start=1):

@@ -34,7 +34,7 @@ class Recording:
     breaks: frozenset[Path] = field(default_factory=frozenset)  # pictures whose predecessor is missing
 
 
-def find_recordings(sources: list[str], fps: float | None = None) -> list[Recording]:
+def find_recordings(sources: list[str], fps: int | float | None = None) -> list[Recording]:
     """Find every recording in videos, folders (of pictures, videos, such folders), globs, COLMAP projects.
 
     Pictures named one by one are one recording per folder, in natural order.
@@ -66,7 +66,7 @@ def _paths(source: str) -> list[Path]:
     return usable
 
 
-def _from_folder(folder: Path, fps: float | None) -> list[Recording]:
+def _from_folder(folder: Path, fps: int | float | None) -> list[Recording]:
     model = colmap.find_colmap(folder)
     if model is not None:
         return _from_colmap(folder, model)
@@ -80,7 +80,7 @@ def _from_folder(folder: Path, fps: float | None) -> list[Recording]:
     return found
 
 
-def _of_one_folder(folder: Path, fps: float | None) -> list[Recording]:
+def _of_one_folder(folder: Path, fps: int | float | None) -> list[Recording]:
     for place in (folder, folder / "image"):
         if place.is_dir() and any(is_image(path) for path in place.iterdir()):
             return [_from_images(place, folder_images(place))]
@@ -94,7 +94,7 @@ def _from_images(folder: Path, paths: list[Path]) -> Recording:
     return Recording(_folder_name(folder), Source("folder", paths), camera)
 
 
-def _from_video(path: Path, fps: float | None) -> Recording:
+def _from_video(path: Path, fps: int | float | None) -> Recording:
     return Recording(path.stem, open_source(path, fps))
 
 

@@ -68,7 +68,7 @@ class VideoSource:
 
     kind = "video"
 
-    def __init__(self, path: Path, fps: float | None = None) -> None:
+    def __init__(self, path: Path, fps: int | float | None = None) -> None:
         """Open the file; DataError if it cannot be decoded."""
         self.path = path
         self.reader = VideoReader(path, fps)
@@ -92,7 +92,7 @@ class VideoSource:
         return assumed_camera(width, height)
 
 
-def open_source(source: str | Path, fps: float | None = None) -> Source | VideoSource:
+def open_source(source: str | Path, fps: int | float | None = None) -> Source | VideoSource:
     """Tell by path and suffix what `source` is, and open it.
 
     Args:
@@ -157,7 +157,7 @@ def _guess(focal_px: float | None, width: int, height: int, source: str) -> Came
         return assumed_camera(width, height)
 
 
-def _open_glob(pattern: str, fps: float | None) -> Source | VideoSource:
+def _open_glob(pattern: str, fps: int | float | None) -> Source | VideoSource:
     found = [path for path in expand(pattern) if path.is_file()]
     pictures = [path for path in found if is_image(path)]
     if not pictures and len(found) == 1:

@@ -50,7 +50,7 @@ class VideoReader:
     rotation: int  # degrees counter-clockwise that the frames were turned by
     frame_rate: float | None  # mean, per second
 
-    def __init__(self, path: Path, fps: float | None = None) -> None:
+    def __init__(self, path: Path, fps: int | float | None = None) -> None:
         """Open the file and decode one frame.
 
         Raises:
@@ -144,7 +144,7 @@ class VideoReader:
 class VideoWriter:
     """Writes an h264 mp4 that appears under its name only when complete; use it in a `with` block."""
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: int | float) -> None:
         """Choose file and rate; the first picture fixes the size."""
         self.path, self.rate = path, Fraction(fps).limit_denominator(1001)
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
