@@ -223,7 +223,7 @@ def _why_unreadable(path: Path) -> str:
 def _stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
-        raise DataError(f"{path}: holds no video; is it a sound recording?")
+        raise DataError(f"{path}: holds no video stream; is it a sound recording, or cut short?")
     stream = streams[0]
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > MAX_PIXELS:
