@@ -1,6 +1,7 @@
 """Foreign weight files -> model folder: names and shapes are compared, nothing in the files is executed."""
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,8 @@ from lumde.errors import CheckpointError
 from lumde.files import claim_output
 from lumde.models import DepthModel, ModelConfig, save
 from lumde.models.model import MAX_SIDE
-from lumde.nets import DepthResnet, PoseResnet
+from lumde.nets.depth_resnet import DepthResnet
+from lumde.nets.pose_resnet import PoseResnet
 from lumde.nets.weights import ForeignFile, check_shapes, read_foreign
 
 DEPTH_FILES = ("encoder.pth", "depth.pth")
@@ -34,8 +36,8 @@ def convert(foreign: Path, out: Path) -> DepthModel:
     names = DEPTH_FILES + (POSE_FILES if with_pose else ())
     files = dict(zip(names, read_foreign([foreign / name for name in names]), strict=True))
     height, width = _input_size(files["encoder.pth"], foreign / "encoder.pth")
-    net = _fitting(DepthResnet, _joined(files, DEPTH_FILES), foreign)
-    pose = _fitting(PoseResnet, _joined(files, POSE_FILES), foreign) if with_pose else None
+    net = _depth_net(_joined(files, DEPTH_FILES), foreign)
+    pose = _pose_net(_joined(files, POSE_FILES), foreign) if with_pose else None
     facts = {
         "converted_from": "Monodepth2 format",
         "use_stereo": bool(files["encoder.pth"].facts.get("use_stereo")),
@@ -62,13 +64,17 @@ def _present(foreign: Path) -> bool:
 
 def _input_size(encoder: ForeignFile, path: Path) -> tuple[int, int]:
     """The size that the encoder's plain entries name."""
-    sides = [encoder.facts.get(key) for key in ("height", "width")]
-    if not all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
-        raise CheckpointError(
-            f"{path}: entries height and width of 1 to {MAX_SIDE} are needed, found {sides[0]}, {sides[1]}; "
-            "they say at what size the network was trained"
-        )
-    return sides[0], sides[1]  # type: ignore[return-value]
+    height, width = (encoder.facts.get(key) for key in ("height", "width"))
+    if (
+        type(height) is int
+        and type(width) is int
+        and 0 < min(height, width) <= max(height, width) <= MAX_SIDE
+    ):
+        return height, width
+    raise CheckpointError(
+        f"{path}: entries height and width of 1 to {MAX_SIDE} are needed, found {height}, {width}; "
+        "they say at what size the network was trained"
+    )
 
 
 def _joined(files: dict[str, ForeignFile], names: tuple[str, ...]) -> dict[str, Tensor]:
@@ -81,23 +87,34 @@ def _joined(files: dict[str, ForeignFile], names: tuple[str, ...]) -> dict[str, 
     }
 
 
-def _fitting(kind: type, state: dict[str, Tensor], foreign: Path) -> nn.Module:
-    """Build the network whose depth of layers the state has, and fill it; names and shapes must all agree.
-
-    The number of layers is told by the blocks of layer3: 2 in ResNet-18, 6 in ResNet-34 and -50; the latter
-    have a third convolution in each.
-    """
-    layers = 18
-    if "encoder.layer3.5.conv1.weight" in state:
-        layers = 50 if "encoder.layer3.5.conv3.weight" in state else 34
+def _depth_net(state: dict[str, Tensor], foreign: Path) -> DepthResnet:
     with torch.device("meta"):
-        net: nn.Module = kind(kind.Config(layers=layers))
+        net = DepthResnet(DepthResnet.Config(layers=_layers(state)))
+    _fill(net, state, foreign)
+    return net
+
+
+def _pose_net(state: dict[str, Tensor], foreign: Path) -> PoseResnet:
+    with torch.device("meta"):
+        net = PoseResnet(PoseResnet.Config(layers=_layers(state)))
+    _fill(net, state, foreign)
+    return net
+
+
+def _layers(state: dict[str, Tensor]) -> Literal[18, 34, 50]:
+    """Tell the ResNet: layer3 has 2 blocks in 18, 6 in 34 and 50, with a third convolution each in 50."""
+    if "encoder.layer3.5.conv1.weight" not in state:
+        return 18
+    return 50 if "encoder.layer3.5.conv3.weight" in state else 34
+
+
+def _fill(net: nn.Module, state: dict[str, Tensor], foreign: Path) -> None:
+    """Give a network on the meta device its weights; names and shapes must all agree."""
     wanted = net.state_dict()
     check_shapes(
         {name: t.shape for name, t in wanted.items()},
         {name: t.shape for name, t in state.items()},
-        f"{foreign} (read as ResNet-{layers})",
+        f"{foreign} (read as ResNet-{_layers(state)})",
         "; Monodepth2 weights with ResNet-18, 34 or 50 are read",
     )
     net.load_state_dict({name: t.to(wanted[name].dtype) for name, t in state.items()}, assign=True)
-    return net

@@ -18,7 +18,7 @@ def model_card(model: DepthModel) -> str:
     millions = sum(p.numel() for p in model.net.parameters()) / 1e6
     net = ", ".join(
         f"{key} {value}" for key, value in to_dict(config.net.architecture()).items() if value is not None
-    )  # type: ignore[attr-defined]
+    )
     training = json.dumps(to_dict(config.training), indent=1, default=str).replace("```", "")
     return f"""# Depth network `{config.net.name}`
 

@@ -96,7 +96,7 @@ def read_config(folder: Path) -> ModelConfig:
         config = parse(values, ModelConfig)
     except (ConfigError, DataError) as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
-    config.net = config.net.architecture()  # type: ignore[attr-defined]
+    config.net = config.net.architecture()
     return config
 
 
@@ -125,9 +125,9 @@ def initialise(net: DepthNet, path: Path) -> None:
     """
     folder = model_folder(path)
     there, here = read_config(folder).net, net.config
-    if (there.min_depth, there.max_depth) != (here.min_depth, here.max_depth):  # type: ignore[attr-defined]
+    if (there.min_depth, there.max_depth) != (here.min_depth, here.max_depth):
         raise CheckpointError(
-            f"init: {folder}: its depths run from {there.min_depth} to {there.max_depth}, "  # type: ignore[attr-defined]
+            f"init: {folder}: its depths run from {there.min_depth} to {there.max_depth}, "
             f"this network's from {here.min_depth} to {here.max_depth}; make them equal"
         )
     net.load_state_dict(read_tensors(folder / WEIGHTS, net, f"; init needs the same network: {_said(there)}"))

@@ -18,7 +18,7 @@ from lumde.media.sources import Source, VideoSource, image_camera, open_source
 from lumde.models.inputs import Picture, image_array, image_tensor
 from lumde.nets import DEPTH_NETS
 from lumde.nets.base import DepthNet
-from lumde.registry import Named, choice
+from lumde.registry import choice
 
 FORMAT = 1  # of the model folder
 MAX_SIDE = 8192  # pixels of an input
@@ -31,7 +31,7 @@ class ModelConfig:
     """What `config.json` of a model folder says."""
 
     format: int = FORMAT
-    net: Named = choice(DEPTH_NETS)
+    net: DepthNet.Config = choice(DEPTH_NETS)
     height: int  # pixels, rows of the network's input
     width: int  # pixels
     unit: Unit = "relative"  # of depth; relative = up to one unknown factor
@@ -129,8 +129,8 @@ class DepthModel(nn.Module):
     @torch.inference_mode()
     def _result(self, image: Picture, camera: Camera, **facts: Any) -> DepthResult:
         device = next(self.net.parameters()).device
-        disparity = self.disparity(image_tensor(image).to(device))
-        disparity = resize_disparity(disparity, image.shape[:2])[0, 0].cpu().numpy()
+        small = self.disparity(image_tensor(image).to(device))
+        disparity = resize_disparity(small, image.shape[:2])[0, 0].cpu().numpy()
         fx, fy, cx, cy = focal_and_centre(camera.intrinsics)
         return DepthResult(
             depth=1.0 / disparity,

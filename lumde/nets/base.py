@@ -39,7 +39,7 @@ class DepthNet(nn.Module, ABC):
             if not 1 <= self.scales <= MAX_SCALES:
                 raise ValueError(f"scales: 1 to {MAX_SCALES}, found {self.scales}")
 
-        def architecture(self) -> Named:
+        def architecture(self) -> "DepthNet.Config":
             """The same network without a start: what is stored beside trained weights."""
             return replace(self, init=None)
 

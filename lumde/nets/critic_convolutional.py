@@ -42,7 +42,6 @@ class CriticConvolutional(Critic):
                 layers.append(_SelfAttention(a))
             conv = nn.Conv2d(a, b, 4, stride=2, padding=1)
             nn.init.kaiming_normal_(conv.weight, a=0.1)
-            nn.init.zeros_(conv.bias)
             layers += [conv, nn.LeakyReLU(0.1)]
         self.layers = nn.Sequential(*layers)
         self.score = nn.Conv2d(WIDTHS[-1], 1, 1)

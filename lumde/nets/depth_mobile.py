@@ -11,7 +11,6 @@ from torchvision import models
 
 from lumde.nets.base import DepthNet, fp32_sigmoid_head
 from lumde.nets.weights import load_encoder
-from lumde.registry import Named
 from lumde.structures import DepthOutput
 
 ENCODERS = {  # builder, last block at 1/2 to 1/32, their channels; the final 1x1 convolution is dropped
@@ -42,7 +41,7 @@ class DepthMobile(DepthNet):
         size: Literal["small", "medium", "large"] = "medium"  # of the decoder
         weights: str = "none"  # encoder's start: none, imagenet, or the path of a torchvision weight file
 
-        def architecture(self) -> Named:
+        def architecture(self) -> DepthNet.Config:
             """The same network without a start."""
             return replace(self, init=None, weights="none")
 
@@ -52,7 +51,7 @@ class DepthMobile(DepthNet):
         builder, self.taps, channels = ENCODERS[config.encoder]
         whole = builder(weights=None)
         blocks = whole.features[: self.taps[-1] + 1]
-        self.encoder = nn.ModuleDict({"features": blocks})  # torchvision's names, for its weight files
+        self.encoder = nn.ModuleDict({"features": nn.Sequential(*blocks)})  # torchvision's names
         load_encoder(self.encoder, config.weights, config.encoder)
         for module in self.encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -69,7 +68,7 @@ class DepthMobile(DepthNet):
         """Answer `config.scales` disparities and the encoder's five maps."""
         features = []
         x = image
-        for index, block in enumerate(self.encoder["features"]):
+        for index, block in enumerate(self.encoder["features"].children()):
             x = block(x)
             if index in self.taps:
                 features.append(x)

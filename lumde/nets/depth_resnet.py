@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from lumde.nets.base import DepthNet, fp32_sigmoid_head
 from lumde.nets.resnet import CHANNELS, resnet_encoder, resnet_features
-from lumde.registry import Named
 from lumde.structures import DepthOutput
 
 WIDTHS = (16, 32, 64, 128, 256)  # decoder channels of stages 0 (full size) to 4 (1/16)
@@ -35,7 +34,7 @@ class DepthResnet(DepthNet):
         layers: Literal[18, 34, 50] = 18
         weights: str = "none"  # encoder's start: none, imagenet, or the path of a torchvision weight file
 
-        def architecture(self) -> Named:
+        def architecture(self) -> DepthNet.Config:
             """The same network without a start."""
             return replace(self, init=None, weights="none")
 

@@ -90,7 +90,7 @@ def _head(channels: int) -> nn.Conv2d:
     """A head whose first answer is nearly flat: a photometric start without noise in depth."""
     head = nn.Conv2d(channels, 1, 3, padding=1)
     nn.init.normal_(head.weight, std=0.01)
-    nn.init.zeros_(head.bias)
+    _zero_bias(head)
     return head
 
 
@@ -102,5 +102,10 @@ def _full_size_head(channels: int) -> nn.Sequential:
     head = nn.Conv2d(channels, 4, 3, padding=1)
     with torch.no_grad():
         head.weight.copy_(_head(channels).weight.expand_as(head.weight))
-        head.bias.zero_()
+    _zero_bias(head)
     return nn.Sequential(head, nn.PixelShuffle(2))
+
+
+def _zero_bias(conv: nn.Conv2d) -> None:
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)

@@ -103,7 +103,7 @@ def imagenet_file(architecture: str) -> Path:
         CheckpointError: its hash differs from the one in its name.
     """
     url = torchvision.models.get_model_weights(architecture)["IMAGENET1K_V1"].url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    path: Path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if not path.is_file():
         raise ConfigError(
             f"weights: imagenet: {path} is not there; fetch {url} where there is a network and put it at "

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor
 
-from lumde.models import load, resize_disparity
+from lumde.models import DepthModel, load, resize_disparity
 from lumde.registry import Named
 from lumde.teachers.base import Frozen, Teacher
 
@@ -34,9 +35,9 @@ class RunTeacher(Teacher):
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size; the network sees them at its own."""
-        return 1.0 / resize_disparity(self.model(images), tuple(images.shape[-2:]))
+        return 1.0 / resize_disparity(self.model(images), (images.shape[-2], images.shape[-1]))
 
     def features(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
         """Encoder maps at the model's input size, finest first."""
-        model = self.model.net
+        model = cast(DepthModel, self.model.net)
         return model.net(model.resized(images)).features
