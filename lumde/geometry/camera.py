@@ -27,7 +27,8 @@ def backproject(
     depth: Float[Tensor, "b 1 h w"], intrinsics: Float[Tensor, "b 3 3"]
 ) -> Float[Tensor, "b 3 h w"]:
     """Lift every pixel to its point in camera space, metres: depth times K^-1 (x, y, 1)."""
-    x, y, _ = pixel_grid(*depth.shape[-2:], like=depth)
+    height, width = depth.shape[-2:]
+    x, y, _ = pixel_grid(height, width, like=depth)
     fx, skew, cx = intrinsics[:, 0, :, None, None].unbind(1)
     fy, cy = intrinsics[:, 1, 1:, None, None].unbind(1)
     ray_y = (y - cy) / fy
