@@ -115,12 +115,11 @@ def _opened(path: Path) -> Any:
         file = h5py.File(path, "r")
     except OSError as error:
         raise DataError(f"{path}: not an HDF5 file, or cut short ({error})") from error
-    shapes = {name: getattr(file.get(name), "shape", None) for name in ("images", "depths", "rawDepths")}
-    if not shapes["images"] or any(len(shape or ()) < 3 for shape in shapes.values()):
+    shapes = {name: getattr(file.get(name), "shape", ()) for name in ("images", "depths", "rawDepths")}
+    if [len(shape) for shape in shapes.values()] != [4, 3, 3]:
+        found = ", ".join(file)
         file.close()
-        raise DataError(
-            f"{path}: images, depths and rawDepths expected, found {', '.join(file) if file else 'none'}"
-        )
+        raise DataError(f"{path}: images, depths and rawDepths expected, found {found or 'nothing'}")
     return file
 
 

@@ -1,4 +1,5 @@
 import os
+import signal
 import time
 from dataclasses import fields
 from itertools import islice
@@ -98,3 +99,14 @@ def test_a_broken_image_is_one_message_that_names_it(workers):
 def test_meaningless_settings_are_refused():
     with pytest.raises(ValueError):
         LoaderConfig(batch=0)
+
+
+def test_ctrl_c_is_left_to_the_training_process():
+    before = children()
+    stream = make(workers=2).iterate()
+    next(stream)
+    for pid in children() - before:
+        os.kill(pid, signal.SIGINT)
+    for step, batch in enumerate(islice(stream, 6), 1):
+        assert_equal(batch, make().at(step))
+    stream.close()

@@ -1,0 +1,282 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lumde.data.frames import Frames
+from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.errors import ConfigError, DataError
+from lumde.media.cameras import Camera, write_camera
+from lumde.media.depth_png import write_depth
+from lumde.media.images import write_png
+from lumde.media.poses import write_tum
+
+HEIGHT, WIDTH, COUNT = 24, 32, 6
+CAMERA = Camera(np.array([[30.0, 0, 15.0], [0, 30.0, 12.0], [0, 0, 1]]), WIDTH, HEIGHT)
+
+
+def picture(value: int) -> np.ndarray:
+    return np.full((HEIGHT, WIDTH, 3), value, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Two sequences, `a` with everything and `b` with pictures only; frame i is grey level 10 i."""
+    tmp_path = tmp_path_factory.mktemp("frames")
+    for name in ("a", "b"):
+        (tmp_path / name / "image").mkdir(parents=True)
+        for i in range(COUNT):
+            write_png(tmp_path / name / "image" / f"f{i}.png", picture(10 * i))
+    folder = tmp_path / "a"
+    for kind in ("depth", "mask", "right"):
+        (folder / kind).mkdir()
+    for i in range(COUNT):
+        write_depth(folder / "depth" / f"f{i}.png", np.full((HEIGHT, WIDTH), 1.0 + i), 1000)
+        write_png(folder / "right" / f"f{i}.png", picture(10 * i + 1))
+    everywhere, second = np.full((HEIGHT, WIDTH), 255, np.uint8), np.full((HEIGHT, WIDTH), 255, np.uint8)
+    everywhere[-4:], second[:, 0] = 0, 0
+    write_png(folder / "mask" / "all.png", everywhere)
+    write_png(folder / "mask" / "f2.png", second)
+    write_camera(folder / "camera.yaml", Camera(CAMERA.intrinsics, WIDTH, HEIGHT, baseline=0.2))
+    poses = np.tile(np.eye(4), (COUNT, 1, 1))
+    poses[:, 0, 3] = np.arange(COUNT)
+    write_tum(folder / "groundtruth.txt", np.arange(COUNT) / 10, poses)
+    (tmp_path / "dataset.yaml").write_text("depth_scale: 1000\nmin_depth: 0.5\nmax_depth: 20\n")
+    return tmp_path
+
+
+@pytest.fixture
+def root(template, tmp_path):
+    """A copy to spoil."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def open_frames(root, **config) -> Frames:
+    return Frames(Frames.Config(root=str(root), **config))
+
+
+def names(dataset: Frames) -> list[str]:
+    return [key.name for key in dataset.targets]
+
+
+def test_a_full_sequence_gives_every_field(root):
+    dataset = open_frames(root, sequences=("a",))
+    assert dataset.provides == ("sources", "depth", "pose", "mask", "right")
+    assert (dataset.min_depth, dataset.max_depth) == (0.5, 20)
+    frame = dataset.read(dataset.targets[2])
+    assert (frame.image == 20).all() and (frame.right == 21).all() and frame.baseline == 0.2
+    np.testing.assert_allclose(frame.depth, 3.0)
+    np.testing.assert_array_equal(frame.intrinsics, CAMERA.intrinsics)
+    assert frame.world_from_camera[0, 3] == 2
+    assert not frame.mask[-4:].any() and not frame.mask[:, 0].any() and frame.mask[:-4, 1:].all()
+    assert dataset.read(dataset.targets[3]).mask[:-4].all()  # only the mask for every frame
+    sparing = dataset.read_fields(dataset.targets[2], ())
+    assert sparing.depth is None and sparing.mask is None and sparing.right is None
+
+
+def test_fields_that_not_all_of_the_folder_has(root):
+    dataset = open_frames(root)
+    assert len(dataset.targets) == 2 * COUNT
+    assert (
+        "pose" not in dataset.provides and "depth" in dataset.provides
+    )  # depth is optional per frame, poses not
+    assert dataset.clips["b"].camera.source.startswith("assumed")
+    fov = 2 * np.degrees(np.arctan(WIDTH / 2 / dataset.read(dataset.targets[-1]).intrinsics[0, 0]))
+    assert fov == pytest.approx(60)
+
+
+def test_a_single_sequence_and_loose_pictures_are_datasets(root):
+    shutil.copy(root / "dataset.yaml", root / "a" / "dataset.yaml")
+    assert [key.sequence for key in open_frames(root / "a").targets] == ["a"] * COUNT
+    loose = open_frames(root / "b" / "image")
+    assert len(loose.targets) == COUNT and loose.provides == ("sources",)
+
+
+def test_natural_order_and_ranges(root):
+    (root / "b" / "image" / "f10.png").write_bytes((root / "b" / "image" / "f5.png").read_bytes())
+    dataset = open_frames(root, sequences=("b",))
+    assert names(dataset) == ["f0", "f1", "f2", "f3", "f4", "f5", "f10"]
+    part = open_frames(root, sequences=("a",), frames="2:5")
+    assert names(part) == ["f2", "f3", "f4"]
+    assert part.neighbour(part.targets[0], -1) is None and part.neighbour(part.targets[2], 1) is None
+    assert part.neighbour(part.targets[0], 1).name == "f3"
+    assert part.read(part.targets[0]).world_from_camera[0, 3] == 2  # poses count the whole sequence
+    for wrong in ("5:2", "a:b", "3", "-2:"):
+        with pytest.raises(ConfigError, match="frames"):
+            open_frames(root, frames=wrong)
+    with pytest.raises(DataError, match="no frame in range '90:'"):
+        open_frames(root, frames="90:")
+
+
+def test_splits_of_the_description(root):
+    with (root / "dataset.yaml").open("a") as stream:
+        stream.write("splits: {train: ['a 0:2', 'a 4:', b], test: [a]}\n")
+    assert names(open_frames(root, split="train")) == [
+        "f0",
+        "f1",
+        "f4",
+        "f5",
+        *(f"f{i}" for i in range(COUNT)),
+    ]
+    with pytest.raises(ConfigError, match="did you mean 'test'"):
+        open_frames(root, split="tests")
+    with pytest.raises(ConfigError, match="cannot be combined"):
+        open_frames(root, split="test", frames="1:2")
+    with pytest.raises(ConfigError, match="sequence 'c'"):
+        open_frames(root, sequences=("c",))
+
+
+def write_manifest(root, times):
+    lines = [{"path": f"a/image/f{i}.png", "timestamp": time} for i, time in enumerate(times)]
+    (root / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+
+
+def test_a_gap_in_time_parts_neighbours(root):
+    write_manifest(root, [0.0, 0.1, 0.2, 0.5, 0.6, 0.7])
+    (root / "a" / "groundtruth.txt").unlink()
+    dataset = open_frames(root, sequences=("a",))
+    assert dataset.neighbour(dataset.targets[2], 1) is None
+    assert dataset.neighbour(dataset.targets[3], -3).name == "f2"  # 0.3 s earlier
+    assert dataset.read(dataset.targets[3]).timestamp == 0.5
+    snippets = Snippets(dataset, SnippetConfig(height=HEIGHT, width=WIDTH), ("sources",))
+    assert snippets.report == {"frames": 6, "no_neighbour": 4, "static": 0, "usable": 2}
+
+
+def test_a_deleted_picture_and_a_second_piece_part_neighbours(root):
+    (root / "b" / "image" / "f3.png").unlink()
+    dataset = open_frames(root, sequences=("b",))
+    assert [key.position for key in dataset.targets] == [0, 1, 2, 4, 5]
+    for i in range(9):
+        write_png(root / "b" / "image" / f"g{i}.png", picture(i))
+    again = open_frames(root, sequences=("b",))
+    last_f, first_g = again.targets[4], again.targets[5]
+    assert (last_f.name, first_g.name) == ("f5", "g0") and again.neighbour(last_f, 1) is None
+    assert again.neighbour(first_g, -1) is None and again.neighbour(first_g, 1).name == "g1"
+
+
+def test_poses_match_by_time_then_by_order(root):
+    path = root / "a" / "groundtruth.txt"
+    poses = np.tile(np.eye(4), (30, 1, 1))
+    poses[:, 0, 3] = np.arange(30)
+    write_tum(path, np.arange(30) / 50, poses)
+    with pytest.raises(DataError, match="30 poses for 6 frames"):
+        open_frames(root)
+    write_manifest(root, np.arange(COUNT) / 10)
+    dataset = open_frames(root, sequences=("a",))
+    assert [dataset.read(key).world_from_camera[0, 3] for key in dataset.targets] == [0, 5, 10, 15, 20, 25]
+    write_tum(path, 1000 + np.arange(COUNT) / 10, poses[:COUNT])  # another clock: by order
+    assert open_frames(root, sequences=("a",)).read(dataset.targets[4]).world_from_camera[0, 3] == 4
+
+
+@pytest.mark.parametrize(
+    ("metres", "shape", "scale", "text"),
+    [
+        (2.0, (24, 32), 1000, "1000 (millimetres: f0.png is then 2.00 m away)"),
+        (12.0, (10, 33), 256, "256 (KITTI"),
+    ],
+)
+def test_a_missing_depth_scale_names_the_likely_one(root, metres, shape, scale, text):
+    (root / "dataset.yaml").write_text("min_depth: 0.1\n")
+    write_depth(root / "a" / "depth" / "f0.png", np.full(shape, metres), scale)
+    with pytest.raises(DataError) as caught:
+        open_frames(root)
+    assert "dataset.yaml: depth_scale" in str(caught.value) and text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("depth_scal: 1000", "did you mean 'depth_scale'"),
+        ("depth_scale: -1", "positive"),
+        ("- 1", "dataset.yaml"),
+    ],
+)
+def test_a_wrong_description_is_refused(root, text, message):
+    (root / "dataset.yaml").write_text(text)
+    with pytest.raises(DataError, match=message):
+        open_frames(root)
+
+
+def test_implausible_and_distorted_cameras_are_refused(root):
+    path = root / "a" / "camera.yaml"
+    path.write_text("0.58 1.92 0.5 0.5\n")
+    with pytest.raises(DataError, match="normalised"):
+        open_frames(root)
+    write_camera(path, Camera(CAMERA.intrinsics, WIDTH, HEIGHT, distortion=(0.1, 0.0, 0.0, 0.0)))
+    with pytest.raises(DataError, match="lumde prepare"):
+        open_frames(root)
+    write_camera(path, CAMERA)
+    with pytest.raises(DataError, match="baseline"):
+        open_frames(root)
+
+
+def test_a_picture_or_mask_of_another_size_is_named(root):
+    write_png(root / "a" / "image" / "f4.png", np.zeros((HEIGHT, WIDTH + 2, 3), np.uint8))
+    write_png(root / "a" / "mask" / "f1.png", np.zeros((HEIGHT, WIDTH + 2), np.uint8))
+    dataset = open_frames(root, sequences=("a",))
+    with pytest.raises(DataError, match=r"f4.png: 34x24, but its sequence is 32x24"):
+        dataset.read(dataset.targets[4])
+    with pytest.raises(DataError, match=r"mask/f1.png: mask of 34x24"):
+        dataset.read(dataset.targets[1])
+
+
+def test_a_broken_picture_is_named(root):
+    path = root / "b" / "image" / "f2.png"
+    path.write_bytes(path.read_bytes()[:60])
+    dataset = open_frames(root, sequences=("b",))
+    with pytest.raises(DataError, match="f2.png"):
+        dataset.read(dataset.targets[2])
+
+
+def test_nothing_there_is_said(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        open_frames(tmp_path / "x")
+    with pytest.raises(DataError, match="no sequence"):
+        open_frames(tmp_path)
+    (tmp_path / "image").mkdir()
+    with pytest.raises(DataError, match="no pictures"):
+        open_frames(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/etc/passwd", "a\\b", "a/../../x", "", "a\x00b", 7])
+def test_names_of_a_manifest_stay_inside(root, name):
+    (root / "manifest.jsonl").write_text(json.dumps({"path": name, "timestamp": 1.0}) + "\n")
+    if name == 7:
+        assert open_frames(root).targets  # a name that matches no picture
+        return
+    with pytest.raises(DataError):
+        open_frames(root)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "7", '{"timestamp": 1}', '{"path": "a", "timestamp": "x"}'])
+def test_a_broken_manifest_is_named_with_its_line(root, line):
+    (root / "manifest.jsonl").write_text(f'{{"path": "a/image/f0.png"}}\n{line}\n')
+    with pytest.raises(DataError, match=r"manifest.jsonl:2"):
+        open_frames(root)
+
+
+def test_exif_gives_the_focal_length(tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50  # FocalLengthIn35mmFilm
+    Image.fromarray(picture(3)).save(tmp_path / "1.jpg", exif=exif)
+    camera = open_frames(tmp_path).clips[tmp_path.name].camera
+    assert camera.source == "EXIF of 1.jpg" and not camera.assumed
+
+
+def test_the_recorded_kitchen(recordings):
+    dataset = open_frames(recordings / "indoor", frames="60:250")
+    assert dataset.provides == ("sources", "depth", "pose") and len(dataset.targets) == 190
+    frame = dataset.read(dataset.targets[0])
+    assert frame.image.shape == (480, 640, 3) and 0.5 < np.median(frame.depth[frame.depth > 0]) < 5
+    moved = frame.world_from_camera[:3, 3] - dataset.read(dataset.targets[1]).world_from_camera[:3, 3]
+    assert np.linalg.norm(moved) < 0.2
+
+
+def test_recorded_loose_photographs_are_eight_views_of_six_rooms(recordings):
+    dataset = open_frames(recordings / "auxiliary" / "indoor")
+    assert len(dataset.targets) == 48 and dataset.provides == ("sources",)
+    ends = [key.name for key in dataset.targets if dataset.neighbour(key, 1) is None]
+    assert ends == [*(f"nyu_{room}_7" for room in range(4)), "scannet_0_7", "scannet_1_7"]
