@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from lumde import files
 from lumde.data.rectify import Rectifier
@@ -120,7 +121,8 @@ class _RecordingWriter:
         self.report = SequenceReport(recording.name, str(where))
         self.lines: list[dict[str, Any]] = []
         self.size: tuple[int, int] | None = None  # of the current sequence's pictures, before rectifying
-        self.previous: SourceFrame | None = None  # None: the next frame starts a sequence
+        self.broken = True  # the next frame starts a sequence
+        self.time_s: float | None = None  # of the frame before
         self.names: set[str] = set()
 
     def write(self, frames: Iterable[SourceFrame]) -> None:
@@ -130,7 +132,7 @@ class _RecordingWriter:
                 self._leave_out(frame)
             else:
                 self.report.decoded += 1
-                self._store(frame)
+                self._store(frame, frame.image)
         if isinstance(self.source, VideoSource):
             reader = self.source.reader
             self.report.decoded, self.report.damaged, self.report.missing = (
@@ -143,7 +145,7 @@ class _RecordingWriter:
             raise DataError(f"{self.report.source}: no undamaged frame in it ({counts}); copy it again")
 
     def _leave_out(self, frame: SourceFrame) -> None:
-        self.previous = None
+        self.broken = True
         if isinstance(self.source, VideoSource):
             return
         self.report.damaged += 1
@@ -153,12 +155,12 @@ class _RecordingWriter:
                 f"{frame.problem} (of {len(self.source.paths)} pictures more than {BROKEN_SHARE:.0%} fail)"
             )
 
-    def _store(self, frame: SourceFrame) -> None:
-        size = (frame.image.shape[1], frame.image.shape[0])
-        if self.previous is None or size != self.size or self._follows_a_gap(frame):
+    def _store(self, frame: SourceFrame, image: UInt8[np.ndarray, "h w 3"]) -> None:
+        size = (image.shape[1], image.shape[0])
+        if self.broken or size != self.size or self._follows_a_gap(frame):
             self._start_sequence(frame, size)
-        self.previous = frame
-        name, data = self._encoded(frame)
+        self.broken, self.time_s = False, frame.timestamp
+        name, data = self._encoded(frame, image)
         path = self.sequence / "image" / name
         path.write_bytes(data)
         width, height = self.rectifier.size
@@ -177,9 +179,9 @@ class _RecordingWriter:
     def _follows_a_gap(self, frame: SourceFrame) -> bool:
         if frame.path in self.recording.breaks:
             return True
-        if frame.timestamp is None or not self.source.frame_rate:
+        if frame.timestamp is None or self.time_s is None or not self.source.frame_rate:
             return False
-        step_s = frame.timestamp - self.previous.timestamp
+        step_s = frame.timestamp - self.time_s
         return step_s <= 0 or step_s > GAP_INTERVALS / self.source.frame_rate
 
     def _start_sequence(self, frame: SourceFrame, size: tuple[int, int]) -> None:
@@ -203,34 +205,34 @@ class _RecordingWriter:
             return camera_from_focal(options.focal_px, width, height, f"--focal {options.focal_px:g}")
         if options.fov_deg:
             return camera_from_fov(options.fov_deg, width, height, f"--fov {options.fov_deg:g}")
-        if options.camera or self.recording.camera:
-            given = read_camera(options.camera) if options.camera else self.recording.camera
+        given = read_camera(options.camera) if options.camera else self.recording.camera
+        if given is not None:
             upright = _upright_camera(given, width, height, self._turns(frame))
             return fitted(upright, width, height, str(options.camera or given.source))
         return self.source.camera() if frame.path is None else image_camera(frame.path)
 
     def _turns(self, frame: SourceFrame) -> int:
         """Tell by how many quarters, counter-clockwise, the stored picture was turned to stand upright."""
-        if frame.path is None:
+        if isinstance(self.source, VideoSource):
             return self.source.reader.rotation // 90
-        value = images.orientation(frame.path)
+        value = images.orientation(frame.path) if frame.path else 1
         if value not in _QUARTER_TURNS:
             raise DataError(
                 f"{frame.path}: mirrored (EXIF orientation {value}); no camera file fits it; re-save it"
             )
         return _QUARTER_TURNS[value]
 
-    def _encoded(self, frame: SourceFrame) -> tuple[str, bytes]:
+    def _encoded(self, frame: SourceFrame, image: UInt8[np.ndarray, "h w 3"]) -> tuple[str, bytes]:
         """Answer name and bytes: a picture that needs no change keeps its own."""
         if frame.path is None:
             name = f"{self.report.frames:06d}"
-            return f"{name}.jpg", images.encode_jpeg(self.rectifier(frame.image))
+            return f"{name}.jpg", images.encode_jpeg(self.rectifier(image))
         name = next(name for name in _candidates(frame.name) if name not in self.names)
         self.names.add(name)
         kind = images.image_format(frame.path)
         if self.rectifier.keeps_pixels and kind in ("JPEG", "PNG") and images.orientation(frame.path) == 1:
             return f"{name}.{'jpg' if kind == 'JPEG' else 'png'}", frame.path.read_bytes()
-        image = self.rectifier(frame.image)
+        image = self.rectifier(image)
         if kind in ("PNG", "BMP"):
             return f"{name}.png", images.encode_png(image)
         return f"{name}.jpg", images.encode_jpeg(image)

@@ -25,14 +25,14 @@ class Rectifier:
 
     def __init__(self, camera: Camera, size: tuple[int, int] | None = None) -> None:
         """Prepare for pictures of `camera` (its size must be known), answered at `size` = (width, height)."""
-        self.size = size or (camera.width, camera.height)
+        self.size = size or camera.size
         self.camera = scaled(replace(camera, distortion=(), baseline=None), *self.size)
         self.grid: Float[Tensor, "1 h w 2"] | None = None
         if camera.distorted:
             self.grid, seen = _sampling(camera)
             mask = resize_mask(seen, self.size[::-1])[0].numpy()
             self.mask = None if mask.all() else mask
-        self.keeps_pixels = self.grid is None and self.size == (camera.width, camera.height)
+        self.keeps_pixels = self.grid is None and self.size == camera.size
 
     def __call__(self, image: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "h w 3"]:
         """Answer the pinhole picture."""
@@ -48,7 +48,7 @@ def _sampling(camera: Camera) -> tuple[Float[Tensor, "1 h w 2"], Bool[np.ndarray
 
     Where a distortion polynomial stops growing it folds the picture back; such pixels are not seen.
     """
-    height, width = camera.height, camera.width
+    width, height = camera.size
     y, x = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
     pixels = torch.stack([x, y], dim=-1)
     intrinsics, distortion = torch.from_numpy(camera.intrinsics), torch.tensor(camera.distortion).double()

@@ -39,6 +39,13 @@ class Camera:
     source: str = ""  # where the numbers come from; starts with "assumed" when nobody measured them
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(width, height); ValueError where the file does not say."""
+        if not (self.width and self.height):
+            raise ValueError("the picture size of this camera is not known")
+        return self.width, self.height
+
+    @property
     def distorted(self) -> bool:
         """True when straight lines are not straight in the picture."""
         return any(value != 0 for value in self.distortion)
@@ -70,7 +77,7 @@ def read_camera(path: Path, size: tuple[int, int] | None = None) -> Camera:
     else:
         camera = _from_line(path, text)
     if size is not None:
-        camera = fitted(camera, *size, str(path))
+        return fitted(camera, *size, str(path))
     if camera.width and camera.height:
         check_intrinsics(camera.intrinsics, camera.width, camera.height, str(path))
     return camera
@@ -102,9 +109,7 @@ def camera_from_focal(focal_px: int | float, width: int, height: int, source: st
 def camera_from_fov(fov_deg: int | float, width: int, height: int, source: str = "given") -> Camera:
     """Make a camera from its horizontal field of view; DataError outside 15-150 degrees."""
     if not MIN_FOV_DEG <= fov_deg <= MAX_FOV_DEG:
-        raise DataError(
-            f"{source}: {fov_deg:g} degrees, {MIN_FOV_DEG:g}-{MAX_FOV_DEG:g} expected; is it in degrees?"
-        )
+        raise DataError(f"{source}: {fov_deg:g} degrees, {MIN_FOV_DEG:g}-{MAX_FOV_DEG:g} expected")
     return camera_from_focal(width / 2 / float(np.tan(np.radians(fov_deg) / 2)), width, height, source)
 
 
@@ -116,9 +121,8 @@ def assumed_camera(width: int, height: int) -> Camera:
 
 def scaled(camera: Camera, width: int, height: int) -> Camera:
     """Carry a camera of known size along when its pictures are resized: f' = f s, c' = (c + .5) s - .5."""
-    if not (camera.width and camera.height):
-        raise ValueError("a camera of unknown picture size cannot be scaled")
-    factor = np.array([width / camera.width, height / camera.height])
+    old_width, old_height = camera.size
+    factor = np.array([width / old_width, height / old_height])
     intrinsics = camera.intrinsics.copy()
     intrinsics[:2, :2] *= factor[:, None]
     intrinsics[:2, 2] = (intrinsics[:2, 2] + 0.5) * factor - 0.5
@@ -127,27 +131,29 @@ def scaled(camera: Camera, width: int, height: int) -> Camera:
 
 def rotated(camera: Camera, quarter_turns: int) -> Camera:
     """Carry a camera of known size along when its pictures are turned counter-clockwise by quarters."""
-    if not (camera.width and camera.height):
-        raise ValueError("a camera of unknown picture size cannot be turned")
     for _ in range(quarter_turns % 4):
         camera = _turned_once(camera)
     return camera
 
 
 def fitted(camera: Camera, width: int, height: int, where: str) -> Camera:
-    """Answer the camera for pictures of this size, scaled when its file is for another one of equal shape."""
+    """Answer the camera for pictures of this size, scaled when its file is for another one of equal shape.
+
+    Raises:
+        DataError: naming `where`: pictures of another shape, or implausible for them.
+    """
     if not (camera.width and camera.height):
-        return replace(camera, width=width, height=height)
-    if (camera.width, camera.height) == (width, height):
-        return camera
-    if abs(camera.width * height / (camera.height * width) - 1) > 0.01:
+        camera = replace(camera, width=width, height=height)
+    elif abs(camera.width * height / (camera.height * width) - 1) > 0.01:
         raise DataError(
             f"{where}: for {camera.width}x{camera.height} pictures, but these are {width}x{height}, another "
             "shape: cropped, turned, or another camera? give the camera of these pictures"
         )
-    return replace(
-        scaled(camera, width, height), source=f"{camera.source}, scaled from {camera.width}x{camera.height}"
-    )
+    elif (camera.width, camera.height) != (width, height):
+        note = f"{camera.source}, scaled from {camera.width}x{camera.height}"
+        camera = replace(scaled(camera, width, height), source=note)
+    check_intrinsics(camera.intrinsics, width, height, where)
+    return camera
 
 
 def write_camera(path: Path, camera: Camera) -> None:
@@ -264,15 +270,13 @@ def _only(cameras: dict[int, Camera], path: Path) -> Camera:
 
 def _turned_once(camera: Camera) -> Camera:
     """Turn by 90 degrees counter-clockwise: the pixel (x, y) moves to (y, width - 1 - x)."""
-    fx, fy, cx, cy = focal_and_centre(camera.intrinsics)
-    intrinsics = np.array([[fy, 0, cy], [0, fx, camera.width - 1 - cx], [0, 0, 1.0]])
+    (fx, fy, cx, cy), (width, height) = focal_and_centre(camera.intrinsics), camera.size
+    intrinsics = np.array([[fy, 0, cy], [0, fx, width - 1 - cx], [0, 0, 1.0]])
     distortion = list(camera.distortion)
     if len(distortion) >= 4:
         p1, p2 = distortion[2:4]  # tangential distortion acts as the vector (p2, p1), which turns along
         distortion[2:4] = [-p2, p1]
-    return replace(
-        camera, intrinsics=intrinsics, width=camera.height, height=camera.width, distortion=tuple(distortion)
-    )
+    return replace(camera, intrinsics=intrinsics, width=height, height=width, distortion=tuple(distortion))
 
 
 def _matrix(content: dict, key: str, path: Path) -> Float[np.ndarray, " n"]:

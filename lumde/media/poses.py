@@ -21,7 +21,8 @@ def read_tum(path: Path) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n 
     Raises:
         DataError: with file and line: wrong count, not finite, quaternion not of unit length, time runs back.
     """
-    times, poses = [], []
+    times: list[float] = []
+    poses = []
     for line, values in _rows(path, 8):
         norm = float(np.linalg.norm(values[4:]))
         if abs(norm - 1) > 0.01:

@@ -59,7 +59,8 @@ class VideoReader:
         if fps is not None and not fps > 0:
             raise ValueError(f"fps must be positive, got {fps}")
         self.path, self.fps = path, fps
-        self.decoded, self.damaged, self.missing = 0, 0, None
+        self.decoded, self.damaged = 0, 0
+        self.missing: int | None = None
         with closing(_open(path)) as container:
             stream = _stream(container, path)
             rate = stream.average_rate or stream.guessed_rate
@@ -165,7 +166,7 @@ class VideoWriter:
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         try:
             if self._container is None:
-                self._start(image.shape[1], image.shape[0])
+                self._container = self._start(image.shape[1], image.shape[0])
             if image.shape[:2] != (self._stream.height, self._stream.width):
                 raise ValueError(f"{self.path}: {width}x{height} picture in a video of another size")
             self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
@@ -191,10 +192,11 @@ class VideoWriter:
         finally:
             self._temporary.unlink(missing_ok=True)
 
-    def _start(self, width: int, height: int) -> None:
-        self._container = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "faststart"})
-        self._stream = self._container.add_stream("libx264", rate=self.rate, options={"crf": "20"})
+    def _start(self, width: int, height: int) -> av.container.OutputContainer:
+        container = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "faststart"})
+        self._stream = container.add_stream("libx264", rate=self.rate, options={"crf": "20"})
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+        return container
 
 
 def _open(path: Path) -> av.container.InputContainer:

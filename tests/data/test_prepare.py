@@ -153,7 +153,7 @@ def test_few_broken_pictures_are_left_out_many_stop(tmp_path):
     assert (report.frames, report.damaged, report.sequences) == (99, 1, 2) and "050.png" in report.problems[0]
     assert sorted(p.name for p in (tmp_path / "out/a_part2/image").iterdir())[0] == "051.png"
     (folder / "060.png").write_bytes(whole[:-40])
-    with pytest.raises(DataError, match="060.png.*1% of 100"):
+    with pytest.raises(DataError, match="060.png.*of 100 pictures more than 1% fail"):
         _run([folder], tmp_path / "out2")
     assert not (tmp_path / "out2").exists()
 
@@ -248,6 +248,14 @@ def test_bad_input_is_one_message_and_exit_code_3(tmp_path, capsys, make, reason
     message = capsys.readouterr().err
     assert reason in message and str(source) in message and "Traceback" not in message
     assert not (tmp_path / "out").exists()
+
+
+def test_camera_that_cannot_be_true_is_refused(tmp_path, capsys):
+    (tmp_path / "k.txt").write_text("721.5 721.5 609.6 172.9\n")  # KITTI's, for 64x48 pictures
+    clip = write_clip(tmp_path / "a.mp4", 2)
+    arguments = ["prepare", str(clip), "--out", str(tmp_path / "out"), "--camera", str(tmp_path / "k.txt")]
+    assert cli.main(arguments) == 3
+    assert "k.txt: fx 721.5" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def _written(path, data):
