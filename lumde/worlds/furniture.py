@@ -66,12 +66,12 @@ def vehicle(kit: Kit, place: Place, id: int) -> list[Solid]:
     back, front = ((-0.9, 0.45), (-0.97, 0.6), (0.55, 0.97))[kind]
     middle, half = (back + front) / 2 * half_length, (front - back) / 2 * half_length
     cabin = ((half_width * 0.95, half, waist), (half_width * 0.8, half * 0.68, roof))
-    parts.append(kit.solid(shifted(place, 0, middle), cabin, ("glass", "body"), colour, id))
+    parts.append(kit.solid(shifted(place, 0.0, middle), cabin, ("glass", "body"), colour, id))
     if kind == 2:
         load = box(half_width, half_length * 0.72, roof + 0.3, waist)
-        parts.append(kit.solid(shifted(place, 0, -0.26 * half_length), load, ("sign", "roof"), colour, id))
+        parts.append(kit.solid(shifted(place, 0.0, -0.26 * half_length), load, ("sign", "roof"), colour, id))
     dark = (0.25, 0.25, 0.27)
-    for across in (-1, 1):
+    for across in (-1.0, 1.0):
         for along in (-0.62, 0.64):
             foot = shifted(place, across * (half_width - 0.1), along * half_length)
             wheel = ((0.12, 0.18, 0.0), (0.12, 0.33, 0.17), (0.12, 0.33, 0.45), (0.12, 0.18, 0.62))
@@ -140,7 +140,7 @@ def lamp(kit: Kit, place: Place, id: int) -> list[Solid]:
     parts = [kit.solid(place, pole, ("pole", "pole"), colour, id, 6)]
     if kit.rng.random() < 0.6:
         arm = box(0.8, 0.1, height, height - 0.15)
-        parts.append(kit.solid(shifted(place, 0.7, 0), arm, ("pole", "pole"), colour, id))
+        parts.append(kit.solid(shifted(place, 0.7, 0.0), arm, ("pole", "pole"), colour, id))
     return parts
 
 
@@ -151,7 +151,7 @@ def sign(kit: Kit, place: Place, id: int) -> list[Solid]:
     board = box(half, 0.03, high, low)
     return [
         kit.solid(place, box(0.05, 0.05, high), ("pole", "pole"), kit.colour(0.6, 1.2, 0.1), id),
-        kit.solid(shifted(place, 0, -0.08), board, ("sign", "pole"), kit.colour(0.7, 1.3, 0.4), id),
+        kit.solid(shifted(place, 0.0, -0.08), board, ("sign", "pole"), kit.colour(0.7, 1.3, 0.4), id),
     ]
 
 

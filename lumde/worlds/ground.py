@@ -11,7 +11,7 @@ from lumde.worlds.textures import SIZE
 GROUND = 1  # object id
 KERB_HEIGHT = 0.13  # metres
 _SEGMENT = 2.0  # metres of road per quad
-_CELL = 5.0  # metres of land per quad
+_CELL = 8.0  # metres of land per quad
 _SUNK = 0.07  # metres by which the land lies below the road, whose quads are finer
 _FAR = 900.0  # metres to the sky
 

@@ -26,8 +26,8 @@ class Course:
         return (len(self.x) - 1) * STEP - BEHIND
 
     def at(
-        self, along: Float[np.ndarray, "*m"] | float, aside: Float[np.ndarray, "*m"] | float = 0.0
-    ) -> tuple[Float[np.ndarray, "*m"], Float[np.ndarray, "*m"], Float[np.ndarray, "*m"]]:
+        self, along: Float[np.ndarray, " m"], aside: Float[np.ndarray, " m"] | float = 0.0
+    ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
         """World x, z and heading at an arc length and an offset to the right of the centre line, metres."""
         knots = np.arange(len(self.x)) * STEP - BEHIND
         x, z, heading = (np.interp(along, knots, values) for values in (self.x, self.z, self.heading))
@@ -69,15 +69,15 @@ def drive(
     """
     frames = np.arange(MAX_FRAMES, dtype=np.float64)
     height = rng.uniform(1.2, 2.0)
-    speeds = speed * (1 + _sway(rng, frames, 0.15, 40) + _sway(rng, frames, 0.04, 9))
+    speeds = speed * (1 + _sway(rng, frames, 0.15, 40.0) + _sway(rng, frames, 0.04, 9.0))
     along = np.concatenate([[0.0], np.cumsum(speeds[1:])])
-    x, z, heading = course.at(along, lane + _sway(rng, frames, 0.3, 35))
-    yaw = heading + _sway(rng, frames, np.radians(1.5), 30) + rng.normal(0, np.radians(0.03), MAX_FRAMES)
+    x, z, heading = course.at(along, lane + _sway(rng, frames, 0.3, 35.0))
+    yaw = heading + _sway(rng, frames, np.radians(1.5), 30.0) + rng.normal(0, np.radians(0.03), MAX_FRAMES)
     ahead_x, ahead_z, _ = course.at(along + 2.0, lane)
     slope = (course.height(ahead_x, ahead_z) - course.height(x, z)) / 2.0  # positive downhill
-    tilt = pitch + slope + _sway(rng, frames, np.radians(0.4), 11)
+    tilt = pitch + slope + _sway(rng, frames, np.radians(0.4), 11.0)
     tilt = tilt + rng.normal(0, np.radians(0.06), MAX_FRAMES)
-    roll = _sway(rng, frames, np.radians(0.5), 23)
+    roll = _sway(rng, frames, np.radians(0.5), 23.0)
     centre = np.stack([x, course.height(x, z) - height, z], -1)
     return poses_from_angles(centre, yaw, tilt, roll)
 

@@ -24,6 +24,12 @@ class Planes:
     gradient: Float[np.ndarray, "2 3 t"]  # of u and v, texels per metre
     constant: Float[np.ndarray, "2 t"]  # u and v at the world's origin
 
+    def take(self, index: Int[np.ndarray, " k"]) -> "Planes":
+        """Planes of some of the triangles."""
+        return Planes(
+            self.normal[:, index], self.offset[index], self.gradient[..., index], self.constant[:, index]
+        )
+
 
 def planes_of(surfaces: Surfaces) -> Planes:
     """Planes and texture gradients from corners and their texels."""

@@ -17,7 +17,7 @@ from lumde.worlds.planes import Planes, depth_of, height_above, in_camera, joine
 from lumde.worlds.scene import SKY, Clip, Light, Surfaces, World, join
 from lumde.worlds.textures import look_up
 
-_SAMPLES = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))  # pixels from the centre
+_SAMPLES = ((-0.25, -0.25), (0.25, -0.25), (0.25, 0.25), (-0.25, 0.25))  # pixels from the centre
 # Each sample rounds its texture level at another quarter, so that the mean over a pixel changes smoothly.
 _LEVEL_SHIFT = np.array([1.0905077, 1.2968396, 1.5422108, 1.8340081], np.float32)  # 2 ** (1/8, 3/8, 5/8, 7/8)
 _NUM = len(_SAMPLES)
@@ -110,11 +110,21 @@ class _Moment:
 
     pose: Float[np.ndarray, "4 4"]
     rays: Float[np.ndarray, "r 3"]
-    surfaces: Surfaces
     planes: Planes
-    table: Float[np.ndarray, "11 t"]  # planes.in_camera
     moving: EmbreeScene | None
     near_mover: Bool[np.ndarray, " r"]  # rays that may meet a mover
+
+    def seen(
+        self, hit: Int[np.ndarray, " a"]
+    ) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " a"], Planes, Float[np.ndarray, "11 k"]]:
+        """The few triangles that were hit: their indices, `hit` as positions among them, planes and table."""
+        used = np.zeros(len(self.planes.offset), np.bool_)
+        used[hit] = True
+        index = np.flatnonzero(used)
+        position = np.zeros(len(used), np.int32)
+        position[index] = np.arange(len(index), dtype=np.int32)
+        planes = self.planes.take(index)
+        return index, position[hit], planes, in_camera(planes, self.pose)
 
 
 class _Caster:
@@ -122,101 +132,116 @@ class _Caster:
 
     def __init__(self, world: World, camera: _Camera) -> None:
         self.world, self.camera = world, camera
-        self.still = _scene_of(world.surfaces)
+        self.num_sky = int((world.surfaces.ids == SKY).sum())
+        if (world.surfaces.ids[: self.num_sky] != SKY).any():
+            raise ValueError("the sky's triangles must come first")
+        self.sky = _scene_of(world.surfaces.corners[: self.num_sky])
+        self.still = _scene_of(world.surfaces.corners[self.num_sky :])  # casts shadows, the sky does not
         self.planes = planes_of(world.surfaces)
-        self.sky = int(np.argmax(world.surfaces.ids == SKY))
+        self.surfaces = join([world.surfaces, *(mover.surfaces for mover in world.movers)])
 
     def render(
         self, frame: int
     ) -> tuple[Float[np.ndarray, "p 3"], Float[np.ndarray, " p"], Int[np.ndarray, " p"]]:
         """Image (0-255), depth and ids of one frame, pixels in rows."""
-        moment, camera = self._moment(frame), self.camera
+        moment, camera, surfaces = self._moment(frame), self.camera, self.surfaces
         samples = slice(0, _NUM * camera.pixels)
-        hit, depth = self._nearest(moment, samples)
+        hit = self._nearest(moment, samples)
+        index, seen, planes, table = moment.seen(hit)
         x, y = camera.x[samples], camera.y[samples]
-        positions, changes = texels_of(moment.table, hit, x, y, depth)
+        depth = depth_of(table, seen, x, y)
+        positions, changes = texels_of(table, seen, x, y, depth)
         scale = depth * camera.extents
         footprints = [change * scale for change in changes]
-        colour = look_up(self.world.atlas, moment.surfaces.texture[hit], positions, footprints)
-        ambient, sun = _gains(self.world.light, moment)
-        lit = self._sunlit(moment, depth, hit, sun)
-        colour *= ambient[hit] + sun[hit] * lit[:, None]
+        colour = look_up(self.world.atlas, surfaces.texture[index][seen], positions, footprints)
+        sky = surfaces.ids[index] == SKY
+        ambient, sun = _gains(self.world.light, planes, surfaces.colour[index], sky, moment.pose)
+        lit = self._sunlit(moment, depth, seen, (sun[:, 0] > 0)[seen])
+        colour *= ambient[seen] + sun[seen] * lit[:, None]
         image = colour.reshape(_NUM, camera.pixels, 4).sum(0)[:, :3] * np.float32(1 / _NUM)
-        centre_hit, centre_depth = self._centres(moment, hit)
-        ids = moment.surfaces.ids[centre_hit]
-        return np.rint(np.clip(image, 0, 255)), np.where(ids == SKY, np.float32(0), centre_depth), ids
+        depth, ids = self._centres(moment, hit)
+        return np.rint(np.clip(image, 0, 255)), depth, ids
 
     def _moment(self, frame: int) -> _Moment:
         """Put the movers and the camera where they are at a frame."""
-        pose = self.world.world_from_camera[frame]
-        surfaces, planes, moving = self.world.surfaces, self.planes, None
+        pose, planes, moving = self.world.world_from_camera[frame], self.planes, None
         near_mover = np.zeros(self.camera.pixels, np.bool_)
         if self.world.movers:
             parts = [_moved(m.surfaces, m.world_from_object[frame]) for m in self.world.movers]
             for part in parts:
                 near_mover |= self.camera.covered(part.corners.reshape(-1, 3), pose)
             moved = join(parts)
-            moving = _scene_of(moved)
-            surfaces, planes = join([surfaces, moved]), joined(planes, planes_of(moved))
-        table = in_camera(planes, pose)
-        near_rays = np.tile(near_mover, _NUM + 1)
-        return _Moment(pose, self.camera.rays(pose), surfaces, planes, table, moving, near_rays)
+            moving = _scene_of(moved.corners)
+            planes = joined(planes, planes_of(moved))
+        return _Moment(pose, self.camera.rays(pose), planes, moving, np.tile(near_mover, _NUM + 1))
 
-    def _nearest(
-        self, moment: _Moment, asked: slice | Int[np.ndarray, " a"]
-    ) -> tuple[Int[np.ndarray, " a"], Float[np.ndarray, " a"]]:
-        """Triangle and depth of the asked rays; a ray that slips through a seam sees the sky."""
-        x, y = self.camera.x[asked], self.camera.y[asked]
+    def _nearest(self, moment: _Moment, asked: slice | Int[np.ndarray, " a"]) -> Int[np.ndarray, " a"]:
+        """Triangle that each asked ray meets first; a ray that slips through a seam sees the sky."""
         rays = moment.rays[asked]
-        hit = _cast(self.still, moment.pose, rays)
-        hit[hit < 0] = self.sky
-        depth = depth_of(moment.table, hit, x, y)
+        hit = _cast(self.still, moment.pose, rays) + np.int32(self.num_sky)
+        open_air = np.flatnonzero(hit < self.num_sky)
+        hit[open_air] = np.maximum(_cast(self.sky, moment.pose, rays[open_air]), 0)
         if moment.moving is None:
-            return hit, depth
+            return hit
         near = np.flatnonzero(moment.near_mover[asked])
         other = _cast(moment.moving, moment.pose, rays[near])
-        met, other = near[other >= 0], other[other >= 0] + len(self.world.surfaces.ids)
-        other_depth = depth_of(moment.table, other, x[met], y[met])
-        nearer = other_depth < depth[met]
-        hit[met[nearer]], depth[met[nearer]] = other[nearer], other_depth[nearer]
-        return hit, depth
+        met, other = near[other >= 0], other[other >= 0] + np.int32(len(self.world.surfaces.ids))
+        x, y = self.camera.x[asked][met], self.camera.y[asked][met]
+        depths = []
+        for candidate in (other, hit[met]):
+            _, seen, _, table = moment.seen(candidate)
+            depths.append(depth_of(table, seen, x, y))
+        nearer = depths[0] < depths[1]
+        hit[met[nearer]] = other[nearer]
+        return hit
 
     def _centres(
         self, moment: _Moment, hit: Int[np.ndarray, " r"]
-    ) -> tuple[Int[np.ndarray, " p"], Float[np.ndarray, " p"]]:
-        """Triangle and depth at pixel centres: a triangle that holds all samples holds the centre too."""
+    ) -> tuple[Float[np.ndarray, " p"], Int[np.ndarray, " p"]]:
+        """Depth and id at pixel centres: a triangle that holds all samples holds the centre too."""
         pixels = self.camera.pixels
         per_sample = hit.reshape(_NUM, pixels)
         centre = per_sample[0].copy()
         mixed = np.flatnonzero((per_sample[1:] != centre).any(0))
-        centre[mixed], _ = self._nearest(moment, mixed + _NUM * pixels)
-        x, y = self.camera.x[_NUM * pixels :], self.camera.y[_NUM * pixels :]
-        return centre, depth_of(moment.table, centre, x, y)
+        centre[mixed] = self._nearest(moment, mixed + _NUM * pixels)
+        _, seen, _, table = moment.seen(centre)
+        depth = depth_of(table, seen, self.camera.x[_NUM * pixels :], self.camera.y[_NUM * pixels :])
+        ids = self.surfaces.ids[centre]
+        return np.where(ids == SKY, np.float32(0), depth), ids
 
     def _sunlit(
         self,
         moment: _Moment,
         depth: Float[np.ndarray, " r"],
-        hit: Int[np.ndarray, " r"],
-        sun: Float[np.ndarray, "t 4"],
+        seen: Int[np.ndarray, " r"],
+        facing: Bool[np.ndarray, " r"],
     ) -> Float[np.ndarray, " r"]:
-        """1 where nothing stands between a sample and the sun, else 0."""
-        asked = np.flatnonzero((sun[:, 0] > 0)[hit])
+        """0 for samples that face the sun and have something in between, 1 elsewhere.
+
+        Two samples on a diagonal are asked; each answers for its neighbour where that sees the same triangle.
+        """
+        first, second = (seen.reshape(2, 2, -1)[:, i] for i in range(2))
+        same = first == second
+        unsure = facing.reshape(2, 2, -1).copy()
+        unsure[:, 1] &= ~same
+        asked = np.flatnonzero(unsure)
         eye, towards = moment.pose[:3, 3].astype(np.float32), self.world.light.towards_sun.astype(np.float32)
         reach = depth[asked] - np.float32(_LIFT)
         points = moment.rays[asked] * reach[:, None] + (eye + towards * np.float32(_LIFT))
         directions = np.broadcast_to(towards, points.shape).copy()
-        lit = np.ones(len(hit), np.float32)
+        lit = np.ones(len(depth), np.float32)
         for scene in (self.still, moment.moving):
             if scene is not None:
                 lit[asked[scene.run(points, directions, query="OCCLUDED") == 0]] = 0
+        rows = lit.reshape(2, 2, -1)
+        rows[:, 1] = np.where(same, rows[:, 0], rows[:, 1])
         return lit
 
 
-def _scene_of(surfaces: Surfaces) -> EmbreeScene:
+def _scene_of(corners: Float[np.ndarray, "t 3 3"]) -> EmbreeScene:
     """Acceleration structure of triangles."""
     scene = EmbreeScene()
-    TriangleMesh(scene, surfaces.corners.astype(np.float32))
+    TriangleMesh(scene, corners.astype(np.float32))
     return scene
 
 
@@ -236,19 +261,19 @@ def _moved(surfaces: Surfaces, world_from_object: Float[np.ndarray, "4 4"]) -> S
     return Surfaces(corners, surfaces.uv, surfaces.texture, surfaces.colour, surfaces.ids)
 
 
-def _gains(light: Light, moment: _Moment) -> tuple[Float[np.ndarray, "t 4"], Float[np.ndarray, "t 4"]]:
+def _gains(
+    light: Light,
+    planes: Planes,
+    reflectance: Float[np.ndarray, "k 3"],
+    sky: Bool[np.ndarray, " k"],
+    pose: Float[np.ndarray, "4 4"],
+) -> tuple[Float[np.ndarray, "k 4"], Float[np.ndarray, "k 4"]]:
     """What multiplies a triangle's texture in shadow, and what the sun adds; the sky shines by itself."""
-    planes, surfaces = moment.planes, moment.surfaces
-    seen_side = np.sign(height_above(planes, moment.pose[:3, 3]))
+    seen_side = np.sign(height_above(planes, pose[:3, 3]))
     x, y, z = planes.normal * light.towards_sun[:, None]
-    facing = np.maximum((x + y + z) * seen_side, 0).astype(np.float32)
-    shade = (0.7 - 0.3 * planes.normal[1] * seen_side).astype(np.float32)
-    sky = surfaces.ids == SKY
-    facing[sky] = 0
-    colour = np.zeros((2, len(sky), 4), np.float32)
-    colour[..., :3] = surfaces.colour
-    colour[0, :, :3] *= light.ambient.astype(np.float32)
-    colour[1, :, :3] *= light.sun.astype(np.float32)
-    ambient, sun = colour[0] * shade[:, None], colour[1] * facing[:, None]
-    ambient[sky, :3] = surfaces.colour[sky]
-    return ambient, sun
+    facing = np.where(sky, 0, np.maximum((x + y + z) * seen_side, 0))
+    shade = np.where(sky, 1, 0.7 - 0.3 * planes.normal[1] * seen_side)
+    gains = np.zeros((2, len(sky), 4), np.float32)
+    gains[0, :, :3] = reflectance * np.where(sky[:, None], 1, light.ambient) * shade[:, None]
+    gains[1, :, :3] = reflectance * light.sun * facing[:, None]
+    return gains[0], gains[1]

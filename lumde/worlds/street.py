@@ -27,9 +27,9 @@ class _Layout:
 
     def place(self, along: float, aside: float, turn: float = 0.0, raised: bool = True) -> Place:
         """A place by arc length and offset to the right of the centre line; raised = on the pavement."""
-        x, z, heading = (float(value) for value in self.course.at(along, aside))
-        lift = KERB_HEIGHT if raised else 0.0
-        return x, float(self.course.height(x, z)) - lift, z, heading + turn
+        x, z, heading = self.course.at(np.array([along]), aside)
+        y = self.course.height(x, z) - (KERB_HEIGHT if raised else 0.0)
+        return float(x[0]), float(y[0]), float(z[0]), float(heading[0]) + turn
 
 
 def make_street(seed: int) -> World:
@@ -65,7 +65,7 @@ def _light(rng: np.random.Generator) -> Light:
     towards = np.array(
         [np.cos(elevation) * np.sin(azimuth), -np.sin(elevation), np.cos(elevation) * np.cos(azimuth)]
     )
-    clear, exposure = rng.uniform(0.0, 0.9), rng.uniform(1.1, 1.5)
+    clear, exposure = rng.uniform(0.0, 0.8), rng.uniform(1.0, 1.3)
     warm = np.array([1.06, 1.0, 0.9])
     cool = np.array([0.96, 1.0, 1.05])
     return Light(towards, exposure * clear * warm, exposure * (1.0 - 0.45 * clear) * cool)

@@ -4,6 +4,7 @@ Every texture is kept at all pairs of horizontal and vertical reductions by powe
 and walls are seen at grazing angles, where one isotropic level would either alias or wash out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,15 +59,15 @@ def _ripmap(picture: Picture) -> UInt8[np.ndarray, "n 4"]:
 def look_up(
     atlas: Atlas,
     texture: Int[np.ndarray, " n"],
-    uv: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]],
-    footprint: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]],
+    uv: Sequence[Float[np.ndarray, " n"]],
+    footprint: Sequence[Float[np.ndarray, " n"]],
 ) -> Float[np.ndarray, "n 4"]:
     """Bilinear lookup at the level of each axis that fits the footprint.
 
     Args:
         atlas: textures of the world.
         texture: index of the texture per sample.
-        uv: position in texels of level 0.
+        uv: position in texels of level 0: u, then v.
         footprint: extent of a sample in texels of level 0 per axis; a level is the floor of its log2.
 
     Returns:

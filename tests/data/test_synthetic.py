@@ -1,0 +1,138 @@
+"""The endless stream, the frozen test set and what they promise."""
+
+import hashlib
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from lumde.data.synthetic import TEST_SETS, Synthetic, test_seed, training_seed
+from lumde.errors import ConfigError
+from lumde.metrics.depth import depth_metrics, median_scale
+from lumde.worlds import VERSION
+
+SMALL = {"worlds": 2, "frames": 4, "height": 16, "width": 48}
+# Worlds of streets-v1 at 64 x 192: images, depths and ids of all ten frames (sha256, first 16 digits).
+FROZEN_VERSION = "streets-1"
+FROZEN = """
+"""
+
+
+@pytest.fixture(scope="module")
+def test_worlds():
+    return Synthetic(Synthetic.Config(test_set="streets-v1", worlds=12))
+
+
+def digest(dataset, sequence):
+    total = hashlib.sha256()
+    for key in dataset.targets:
+        if key.sequence == sequence:
+            frame = dataset.read(key)
+            for array in (frame.image, frame.depth, frame.object_ids):
+                total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()[:16]
+
+
+def sequences(dataset):
+    return list(dict.fromkeys(key.sequence for key in dataset.targets))
+
+
+def test_reads_what_it_provides():
+    dataset = Synthetic(Synthetic.Config(**SMALL))
+    assert len(dataset.targets) == 8
+    frame = dataset.read(dataset.targets[5])
+    assert frame.image.shape == (16, 48, 3) and frame.image.dtype == np.uint8
+    assert frame.depth.shape == (16, 48) and frame.depth.dtype == np.float32 and frame.depth.min() >= 0
+    assert frame.mask.all() and frame.object_ids.shape == frame.movers.shape == (16, 48)
+    assert (frame.object_ids[frame.depth == 0] == 0).all()
+    assert frame.intrinsics[0, 2] == 23.5 and frame.intrinsics[1, 2] == 7.5
+    np.testing.assert_allclose(np.linalg.det(frame.world_from_camera), 1)
+
+
+def test_neighbours_stop_at_the_ends_of_a_clip():
+    dataset = Synthetic(Synthetic.Config(**SMALL))
+    first, second = dataset.targets[:2]
+    assert dataset.neighbour(first, 1) == second
+    assert dataset.neighbour(first, -1) is None
+    assert dataset.neighbour(dataset.targets[3], 1) is None
+
+
+def test_fresh_worlds_slide_along_the_stream():
+    dataset = Synthetic(Synthetic.Config(**SMALL, fresh=1))
+    assert sequences(dataset) == ["streets-0-00000", "streets-0-00001"]
+    kept = dataset.read(dataset.targets[4]).image
+    dataset.begin_epoch(1)
+    assert sequences(dataset) == ["streets-0-00001", "streets-0-00002"]
+    np.testing.assert_array_equal(dataset.read(dataset.targets[0]).image, kept)
+    resumed = Synthetic(Synthetic.Config(**SMALL, fresh=1))
+    resumed.begin_epoch(7)
+    dataset.begin_epoch(7)
+    assert resumed.targets == dataset.targets
+    for key in dataset.targets:
+        np.testing.assert_array_equal(dataset.read(key).image, resumed.read(key).image)
+
+
+def test_processes_render_the_same_bytes():
+    alone = Synthetic(Synthetic.Config(**SMALL))
+    helped = Synthetic(Synthetic.Config(**SMALL, processes=2))
+    assert [digest(alone, s) for s in sequences(alone)] == [digest(helped, s) for s in sequences(helped)]
+
+
+def test_training_never_meets_a_test_world():
+    test_seeds = {test_seed(name, i) for name, (count, _) in TEST_SETS.items() for i in range(count)}
+    assert max(test_seeds) < training_seed(0, 0)
+    assert all(training_seed(a, (1 << 32) - 1) < training_seed(b, 0) for a, b in pairwise(range(4)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test_set": "street-v1"}, "known: streets-v1"),
+        ({"test_set": "streets-v1", "worlds": 33}, "worlds: 33"),
+        ({"test_set": "streets-v1", "fresh": 1}, "frozen"),
+        ({"frames": 65}, "frames: 65"),
+        ({"fresh": 25}, "fresh: 25"),
+    ],
+)
+def test_configs_that_make_no_clip_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        Synthetic(Synthetic.Config(**changes))
+
+
+def test_first_frozen_worlds_are_unchanged(test_worlds):
+    assert VERSION == FROZEN_VERSION
+    assert test_worlds.expected == len(test_worlds.targets) == 120
+    assert [digest(test_worlds, s) for s in sequences(test_worlds)] == FROZEN.split()[:12]
+
+
+@pytest.mark.slow
+def test_all_frozen_worlds_are_unchanged():
+    dataset = Synthetic(Synthetic.Config(test_set="streets-v1", worlds=32))
+    assert [digest(dataset, s) for s in sequences(dataset)] == FROZEN.split()
+
+
+def test_streets_cannot_be_solved_by_a_constant(test_worlds):
+    scores = []
+    for key in test_worlds.targets:
+        depth = test_worlds.read(key).depth
+        target = depth[(depth > 1e-3) & (depth < 80)].astype(np.float64)
+        constant = np.ones_like(target)
+        scores.append(depth_metrics(constant * median_scale(constant, target), target)["abs_rel"])
+    assert np.mean(scores) >= 0.30
+
+
+def test_depths_are_those_of_a_drive(test_worlds):
+    depth = np.stack([test_worlds.read(key).depth for key in test_worlds.targets])
+    quantiles = np.quantile(depth[depth > 0], [0.05, 0.25, 0.5, 0.75, 0.95])
+    np.testing.assert_array_less(np.abs(np.log(quantiles / [4, 6, 9, 16, 40])), np.log(1.35))
+    assert 0.005 < (depth == 0).mean() < 0.15
+
+
+def test_image_statistics_are_those_of_photographs(test_worlds):
+    images = np.stack([test_worlds.read(key).image for key in test_worlds.targets]) / 255
+    change = np.abs(np.diff(images.mean(-1), axis=2))
+    assert 0.30 < images.mean() < 0.48 and 0.14 < images.std() < 0.32
+    assert 0.15 < (change < 2 / 255).mean() < 0.35
+    assert 0.008 < np.quantile(change, 0.5) < 0.025 and 0.05 < np.quantile(change, 0.9) < 0.12
+    movers = np.stack([test_worlds.read(key).movers for key in test_worlds.targets])
+    assert 0.001 < movers.mean() < 0.06
