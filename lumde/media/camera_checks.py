@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from lumde import files
 from lumde.errors import DataError
 
 MIN_FOV_DEG, MAX_FOV_DEG = 15.0, 150.0
@@ -35,6 +36,17 @@ def focal_and_centre(intrinsics: Float[np.ndarray, "3 3"]) -> tuple[float, float
 def fov_deg(focal_px: int | float, pixels: int) -> float:
     """Tell the angle that `pixels` centred pixels cover."""
     return float(np.degrees(2 * np.arctan(pixels / 2 / focal_px)))
+
+
+def finite_numbers(values: object, where: object) -> Float[np.ndarray, " n"]:
+    """Turn what a file holds into float64 numbers; DataError, naming `where`, if it is anything else."""
+    try:
+        numbers = np.array(values, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: numbers expected, found {files.printable(str(values)[:80])}") from error
+    if not np.isfinite(numbers).all():
+        raise DataError(f"{where}: not finite: {numbers.tolist()}")
+    return numbers
 
 
 def _form_mistake(intrinsics: Float[np.ndarray, "3 3"]) -> str | None:

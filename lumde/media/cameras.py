@@ -13,7 +13,13 @@ from jaxtyping import Float
 
 from lumde import files
 from lumde.errors import ConfigError, DataError
-from lumde.media.camera_checks import MAX_FOV_DEG, MIN_FOV_DEG, check_intrinsics, focal_and_centre
+from lumde.media.camera_checks import (
+    MAX_FOV_DEG,
+    MIN_FOV_DEG,
+    check_intrinsics,
+    finite_numbers,
+    focal_and_centre,
+)
 
 ASSUMED_FOV_DEG = 60.0
 _COLMAP_NAMES = {  # parameters in the file's order
@@ -161,8 +167,8 @@ def write_camera(path: Path, camera: Camera) -> None:
     fx, fy, cx, cy = focal_and_centre(camera.intrinsics)
     distortion = [float(value) for value in camera.distortion] or [0.0] * 5
     lines = [
-        f"image_width: {camera.width}",
-        f"image_height: {camera.height}",
+        f"image_width: {camera.size[0]}",
+        f"image_height: {camera.size[1]}",
         f"camera_name: {'assumed' if camera.assumed else 'camera'}",
         f"intrinsics_source: {json.dumps(camera.source)}",
         "camera_matrix:",
@@ -189,7 +195,7 @@ def _from_ros(path: Path, text: str) -> Camera:
         raise DataError(str(error)) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: a mapping with `camera_matrix` is needed")
-    model = str(content.get("distortion_model") or "plumb_bob")
+    model = content.get("distortion_model") or "plumb_bob"
     distortion = _matrix(content, "distortion_coefficients", path)
     if model not in ("plumb_bob", "rational_polynomial", "none"):
         raise DataError(f"{path}: distortion model {model!r} is not supported; undistort the pictures first")
@@ -205,7 +211,7 @@ def _from_ros(path: Path, text: str) -> Camera:
         distortion=tuple(distortion.tolist()) if np.any(distortion) else (),
         baseline=None
         if content.get("baseline") is None
-        else float(_numbers_of(content["baseline"], path)[0]),
+        else float(finite_numbers(content["baseline"], path)[0]),
         source=str(content.get("intrinsics_source") or path.name),
     )
 
@@ -218,26 +224,26 @@ def _from_kitti(path: Path, text: str) -> Camera:
     matrices = []
     for index in (left, left + 1):
         if form.format(index) in rows:
-            values = _numbers_of(rows[form.format(index)].split(), path)
+            values = finite_numbers(rows[form.format(index)].split(), path)
             if len(values) != 12:
                 raise DataError(f"{path}: {form.format(index)} needs 12 numbers, found {len(values)}")
             matrices.append(values.reshape(3, 4))
     if not matrices:
         raise DataError(f"{path}: no {form.format(2)} and no {form.format(0)}; is it a KITTI camera file?")
     baseline = float(-(matrices[1] - matrices[0])[0, 3] / matrices[0][0, 0]) if len(matrices) == 2 else None
-    size = _numbers_of(rows.get(f"S_rect_0{left}", "").split(), path)
+    size = finite_numbers(rows.get(f"S_rect_0{left}", "").split(), path)
     width, height = (int(size[0]), int(size[1])) if len(size) == 2 else (None, None)
     return Camera(matrices[0][:, :3].copy(), width, height, (), baseline, f"{path.name} camera {left}")
 
 
 def _from_line(path: Path, text: str) -> Camera:
-    lines = [line for line in text.replace(",", " ").splitlines() if line.split("#")[0].strip()]
-    if len(lines) != 1 or len(lines[0].split("#")[0].split()) != 4:
+    words = [word for line in text.splitlines() for word in line.split("#")[0].replace(",", " ").split()]
+    if len(words) != 4:
         raise DataError(
             f"{path}: no camera file; ROS camera_info YAML, COLMAP cameras.txt, KITTI calib.txt or one line "
             "`fx fy cx cy` (pixels) is needed"
         )
-    fx, fy, cx, cy = _numbers_of(lines[0].split("#")[0].split(), path)
+    fx, fy, cx, cy = finite_numbers(words, path)
     return Camera(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), source=path.name)
 
 
@@ -248,7 +254,7 @@ def _colmap_camera(words: list[str], where: str) -> tuple[int, Camera]:
             f"{where}: `ID MODEL WIDTH HEIGHT PARAMS` with a model of {known}; undistort others first"
         )
     names = _COLMAP_NAMES[words[1]].split()
-    values = _numbers_of(words[2:], where)
+    values = finite_numbers(words[2:], where)
     if len(values) != 2 + len(names):
         raise DataError(f"{where}: {words[1]} needs {len(names)} parameters, found {len(values) - 2}")
     named = dict(zip(names, values[2:].tolist(), strict=True))
@@ -282,7 +288,7 @@ def _turned_once(camera: Camera) -> Camera:
 def _matrix(content: dict, key: str, path: Path) -> Float[np.ndarray, " n"]:
     entry = content.get(key)
     data = entry.get("data") if isinstance(entry, dict) else entry
-    return _numbers_of(data if data is not None else [], f"{path}: {key}")
+    return finite_numbers(data if data is not None else [], f"{path}: {key}")
 
 
 def _whole(content: dict, key: str, path: Path) -> int | None:
@@ -290,13 +296,3 @@ def _whole(content: dict, key: str, path: Path) -> int | None:
     if value is not None and not (isinstance(value, int) and value > 0):
         raise DataError(f"{path}: {key}: a positive whole number is needed, found {value!r}")
     return value
-
-
-def _numbers_of(values: object, where: object) -> Float[np.ndarray, " n"]:
-    try:
-        numbers = np.array(values, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: numbers expected, found {files.printable(str(values)[:80])}") from error
-    if not np.isfinite(numbers).all():
-        raise DataError(f"{where}: not finite: {numbers.tolist()}")
-    return numbers
