@@ -69,7 +69,8 @@ def to_batch(
     if config is not None:
         flipped = random.random(len(samples["image"])) < config.flip
         samples = _mirrored(samples, np.flatnonzero(flipped))
-    image, sources = _unit(samples["image"]), _unit(samples.get("sources"))
+    image = _unit(samples["image"])
+    sources = _unit(samples["sources"]) if "sources" in samples else None
     batch = FrameBatch(
         image=image,
         jittered=image,
@@ -104,8 +105,8 @@ def jitter_images(images: Float[Tensor, "b s 3 h w"], colours: Colours) -> Float
     return images.index_copy(0, index, frames.unflatten(0, (-1, count)))
 
 
-def _unit(images: UInt8[Tensor, "..."] | None) -> Float[Tensor, "..."] | None:
-    return None if images is None else images.to(torch.float32).div_(255)
+def _unit(images: UInt8[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
+    return images.to(torch.float32).div_(255)
 
 
 def _mirrored(samples: dict[str, Any], chosen: Int[np.ndarray, " n"]) -> dict[str, Any]:

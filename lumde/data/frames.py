@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -54,7 +55,7 @@ class Clip:
 class Frames(RecordedDataset):
     """Your own pictures: dataset folders as `lumde prepare` writes them, or any folder of pictures."""
 
-    provides = ("sources", "depth", "pose", "mask", "right")
+    provides: ClassVar[tuple[str, ...]] = ("sources", "depth", "pose", "mask", "right")
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -204,7 +205,7 @@ def _mask(clip: Clip, stem: str, image: UInt8[np.ndarray, "h w 3"]) -> Bool[np.n
     """What the frame's own mask and the one for every frame both let through."""
     mask = None
     for path in (clip.masks[name] for name in (EVERY_FRAME, stem) if name in clip.masks):
-        let_through = read_image(path).any(axis=2)
+        let_through = np.asarray(read_image(path).any(axis=2))
         if let_through.shape != image.shape[:2]:
             size = "x".join(map(str, let_through.shape[::-1]))
             raise DataError(f"{path}: mask of {size} for pictures of {image.shape[1]}x{image.shape[0]}")

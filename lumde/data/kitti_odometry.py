@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -23,7 +24,7 @@ GREY, COLOUR = (0, 1), (2, 3)  # left and right camera
 class KittiOdometry(RecordedDataset):
     """KITTI odometry sequences: stereo video with metric poses, without depth."""
 
-    provides = ("sources", "pose", "right")
+    provides: ClassVar[tuple[str, ...]] = ("sources", "pose", "right")
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -45,7 +46,8 @@ class KittiOdometry(RecordedDataset):
         if config.split and (config.sequences or config.frames):
             raise ConfigError("split: cannot be combined with sequences or frames; it names both")
         self.config, self.root = config, Path(config.root)
-        self.names, self._files = {}, {}
+        self.names = {}
+        self._files: dict[str, dict[str, Path]] = {}
         self._cameras: dict[str, Float[np.ndarray, "3 4"]] = {}
         self._times: dict[str, Float[np.ndarray, " n"]] = {}
         self._poses: dict[str, Float[np.ndarray, "n 4 4"] | None] = {}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -69,8 +69,8 @@ class Rig:
 class KittiRaw(RecordedDataset):
     """KITTI raw drives with the published Eigen lists; ground truth from the LiDAR or the improved maps."""
 
-    provides = ("sources", "depth", "right")
-    protocol = "kitti_eigen"
+    provides: ClassVar[tuple[str, ...]] = ("sources", "depth", "right")
+    protocol: ClassVar[str] = "kitti_eigen"
 
     @dataclass(kw_only=True)
     class Config(Named):

@@ -110,6 +110,15 @@ def test_the_stereo_partner_has_its_baseline_on_either_side(root):
     assert [float(snippets[i]["source_from_target"][0, 0, 3]) for i in range(2)] == [-0.5, 0.5]
 
 
+def test_pictures_stored_at_half_size_have_a_camera_to_match(root):
+    small = np.zeros((HEIGHT // 2, WIDTH // 2, 3), np.uint8)
+    write_png(root / DRIVE / "image_02" / "data" / "0000000001.png", small)
+    dataset = open_raw(root, split=split_file(root, f"{DRIVE} 1 l\n"))
+    frame = dataset.read(dataset.targets[0])
+    assert frame.intrinsics.tolist() == [[FOCAL / 2, 0, 4.75], [0, FOCAL / 2, 2.25], [0, 0, 1]]
+    assert frame.depth.shape == (HEIGHT, WIDTH)
+
+
 @pytest.mark.parametrize(("depth", "metres"), [("lidar_forward", 4.25), ("camera_z", 4.0)])
 def test_ground_truth_is_forward_distance_or_camera_depth(root, depth, metres):
     dataset = open_raw(root, depth=depth, split=split_file(root, f"{DRIVE} 1 l\n{DRIVE} 2 l\n"))
