@@ -20,7 +20,7 @@ from lumde.media.sources import (
     open_source,
 )
 
-_GENERIC_NAMES = ("image", "images", "data", "frames", "rgb", "color")  # the folder above tells more
+_GENERIC_NAME = re.compile(r"(images?|data|frames|rgb|color)(_\d+)?", re.IGNORECASE)  # its parent tells more
 _CAMERA_NAME = "camera.yaml"
 
 
@@ -123,7 +123,7 @@ def _from_colmap(folder: Path, model: Path) -> list[Recording]:
 
 def _folder_name(folder: Path) -> str:
     folder = folder.resolve()
-    return folder.parent.name if folder.name.lower() in _GENERIC_NAMES else folder.name
+    return folder.parent.name if _GENERIC_NAME.fullmatch(folder.name) else folder.name
 
 
 def _with_unique_names(recordings: list[Recording]) -> list[Recording]:

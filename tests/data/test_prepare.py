@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 
 import numpy as np
 import pytest
@@ -282,7 +281,6 @@ def test_command_prints_the_counts(tmp_path, capsys):
 
 def test_real_dashcam_is_prepared_with_its_camera(tmp_path, recordings):
     folder = recordings / "dashcam"
-    started = time.monotonic()
     (report,) = _run(
         [folder / "test_video.mp4"],
         tmp_path / "out",
@@ -294,4 +292,3 @@ def test_real_dashcam_is_prepared_with_its_camera(tmp_path, recordings):
     camera = read_camera(tmp_path / "out/test_video/camera.yaml")
     assert not camera.distorted and camera.intrinsics[0, 0] == pytest.approx(1155.95 / 4)
     assert camera.source != assumed_camera(320, 180).source
-    assert time.monotonic() - started < 60

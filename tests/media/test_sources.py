@@ -87,6 +87,8 @@ def test_recordings_are_found_and_get_names_of_their_own(tmp_path):
     write_clip(tmp_path / "drive.mp4", 2)
     (tmp_path / "clips").mkdir()
     write_clip(tmp_path / "clips" / "b.mp4", 2)
+    _write_pictures(tmp_path / "06" / "image_0", ["1.png"])
+    assert find_recordings([str(tmp_path / "06" / "image_0")])[0].name == "06"
     loose = [str(tmp_path / "other" / "drive" / "1.png")]  # as a shell expands a glob
     sources = [str(tmp_path / "drive"), str(tmp_path / "drive.mp4"), *loose, str(tmp_path / "cl*")]
     found = {recording.name: recording for recording in find_recordings(sources)}
