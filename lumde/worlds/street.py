@@ -179,7 +179,10 @@ def _street_furniture(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
     along = -8.0
     while along < layout.course.length:
         make = makers[rng.choice(len(makers), p=weights)]
-        aside = kerb if make in (furniture.tree, furniture.sign) else float(rng.uniform(kerb, back))
+        if make in (furniture.tree, furniture.sign):
+            aside = kerb
+        else:
+            aside = back + 0.4 if make is furniture.bush else float(rng.uniform(kerb, back))
         solids += make(kit, layout.place(along, side * aside), kit.new_id())
         along += float(rng.gamma(2.0, 4.0)) + 1.0
     return solids

