@@ -21,9 +21,9 @@ FLAGS = {  # contract: a new flag is a decision, not a habit; other knobs are co
     "prepare": "SOURCE --out --camera --focal --fov --fps --size --json",
     "train": "CONFIG key.path=value --out --resume --json",
     "evaluate": "MODEL --predictions --predictions-are --data --root --split --frames --align --flip --json"
-    " --assume-metres --trivial-split --trivial-frames",
-    "predict": "SOURCE --out --model --save --camera --focal --fov --resume --json",
-    "convert": "FOREIGN --out --json",
+    " --option --assume-metres --trivial-split --trivial-frames",
+    "predict": "SOURCE --out --model --save --camera --focal --fov --resume",
+    "convert": "FOREIGN --out",
     "list": "table --json",
 }
 
@@ -168,12 +168,15 @@ def test_a_broken_pipe_that_is_not_stdout_is_not_hidden(monkeypatch: pytest.Monk
         cli.main(["list"])
 
 
-def test_a_reader_that_leaves_early_is_no_error_message() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_early_is_no_error_message(unbuffered: str) -> None:
     read, write = os.pipe()
     os.close(read)
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(
         [sys.executable, "-m", "lumde", "--help"],
         stdout=write,
+        env=env,
         stderr=subprocess.PIPE,
         timeout=60,
         check=False,

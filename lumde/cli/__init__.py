@@ -7,6 +7,7 @@ import argparse
 import ast
 import importlib
 import os
+import select
 import signal
 import sys
 import traceback
@@ -155,12 +156,13 @@ def _reader_left() -> bool:
 
     A BrokenPipeError may also mean a worker process that died: that one is not ours to hide.
     """
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    stdout = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(stdout, 0)  # errors only
+    left = bool(poll.poll(0))
+    if left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return left
 
 
 @contextmanager
