@@ -21,12 +21,9 @@ def training_seed(seed: int, index: int) -> int:
     return (seed + 1) * _STREAM + index
 
 
-def test_seed(test_set: str, index: int) -> int:
+def frozen_seed(test_set: str, index: int) -> int:
     """Seed of world `index` of a frozen test set; never a training seed."""
     return list(TEST_SETS).index(test_set) * 1000 + index
-
-
-test_seed.__test__ = False  # type: ignore[attr-defined]  # the name is no test's
 
 
 class Synthetic(FrameDataset):
@@ -107,7 +104,7 @@ class Synthetic(FrameDataset):
     def _seed(self, index: int) -> int:
         """Seed of a world."""
         if self.config.test_set:
-            return test_seed(self.config.test_set, index)
+            return frozen_seed(self.config.test_set, index)
         return training_seed(self.config.seed, index)
 
 

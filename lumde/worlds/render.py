@@ -55,8 +55,9 @@ def render_clip(world: World, height: int, width: int, frames: int | Sequence[in
         np.empty(shape, np.int16),
     )
     for i, frame in enumerate(chosen):
-        for stack, values in zip((images, depth, ids), caster.render(frame), strict=True):
-            stack[i] = values.reshape(stack[i].shape)
+        image, image_depth, image_ids = caster.render(frame)
+        images[i] = image.reshape(height, width, 3)
+        depth[i], ids[i] = image_depth.reshape(height, width), image_ids.reshape(height, width)
     movers = np.isin(ids, [mover.surfaces.ids[0] for mover in world.movers])
     return Clip(images, depth, ids, movers, world.world_from_camera[chosen], camera.intrinsics)
 

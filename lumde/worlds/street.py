@@ -111,13 +111,14 @@ def _garden(
     if rng.random() < 0.7:
         place = layout.place(middle, side * edge, raised=False)
         solids += furniture.wall(kit, place, 0.9 * half_length, kit.new_id())
-    for make in rng.choice([furniture.bush, furniture.tree, furniture.container], rng.integers(1, 4)):
+    makers = (furniture.bush, furniture.tree, furniture.container)
+    for kind in rng.choice(len(makers), rng.integers(1, 4)):
         where = layout.place(
             middle + float(rng.uniform(-0.9, 0.9)) * half_length,
             side * (edge + float(rng.uniform(0.8, max(1.2, depth)))),
             raised=False,
         )
-        solids += make(kit, where, kit.new_id())
+        solids += makers[kind](kit, where, kit.new_id())
     return solids
 
 

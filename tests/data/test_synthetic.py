@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lumde.data.synthetic import TEST_SETS, Synthetic, test_seed, training_seed
+from lumde.data.synthetic import TEST_SETS, Synthetic, frozen_seed, training_seed
 from lumde.errors import ConfigError
 from lumde.metrics.depth import depth_metrics, median_scale
 from lumde.worlds import VERSION
@@ -87,7 +87,7 @@ def test_processes_render_the_same_bytes():
 
 
 def test_training_never_meets_a_test_world():
-    test_seeds = {test_seed(name, i) for name, (count, _) in TEST_SETS.items() for i in range(count)}
+    test_seeds = {frozen_seed(name, i) for name, (count, _) in TEST_SETS.items() for i in range(count)}
     assert max(test_seeds) < training_seed(0, 0)
     assert all(training_seed(a, (1 << 32) - 1) < training_seed(b, 0) for a, b in pairwise(range(4)))
 
