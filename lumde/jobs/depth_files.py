@@ -135,7 +135,8 @@ def _whole_ply(path: Path, shape: tuple[int, int]) -> bool:
         return False
     count = re.search(rb"\nelement vertex (\d+)\n", head)
     header, end, _ = head.partition(b"end_header\n")
-    return (
-        bool(count and end and path.stat().st_size == len(header + end) + int(count[1]) * _PLY_VERTEX_BYTES)
-        and int(count[1]) <= shape[0] * shape[1]
-    )
+    if not (count and end):
+        return False
+    points = int(count[1])
+    size = len(header + end) + points * _PLY_VERTEX_BYTES
+    return points <= shape[0] * shape[1] and path.stat().st_size == size

@@ -201,7 +201,7 @@ class _Job:
 
     def _note(self, name: str, frame: SourceFrame, camera: Camera) -> None:
         """Add the frame to the index; what differs from the first frame stands at the frame itself."""
-        facts = {
+        facts: dict[str, Any] = {
             "intrinsics": list(focal_and_centre(camera.intrinsics)),
             "intrinsics_source": camera.source + (", distortion ignored" if camera.distorted else ""),
             "size": [camera.width, camera.height],
