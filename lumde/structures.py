@@ -31,8 +31,8 @@ class Frame:
 
     image: UInt8[np.ndarray, "h w 3"]
     intrinsics: Float[np.ndarray, "3 3"]  # pixels at this resolution
-    depth: Float[np.ndarray, "h w"] | None = None  # metres, 0 = none; may have another size than the image
-    mask: Bool[np.ndarray, "h w"] | None = None
+    depth: Float[np.ndarray, "dh dw"] | None = None  # metres, 0 = none; may have another size than the image
+    mask: Bool[np.ndarray, "mh mw"] | None = None
     world_from_camera: Float[np.ndarray, "4 4"] | None = None  # metres
     right: UInt8[np.ndarray, "h w 3"] | None = None
     baseline: float | None = None  # metres, right camera at +x

@@ -56,14 +56,16 @@ class RunLog:
 
     def scalars(self, step: int, values: Mapping[str, float], wait_share: float) -> None:
         """Log one step everywhere; `wait_share` of the time went into waiting for data."""
-        row = {"step": step, **{k: v if math.isfinite(v) else None for k, v in values.items()}}
-        with self.metrics.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
-        self._to_board("add_scalar", values, step)
+        self._record(step, values)
         total = values.get("loss", math.nan)
         self.bar.set_postfix_str(f"loss {total:.4f}, data wait {wait_share:.0%}")
         if not self.tty and not self.quiet:
             self._plain_line(step, total, wait_share)
+
+    def validation(self, step: int, values: Mapping[str, float]) -> None:
+        """Log what a look at the student told."""
+        self._record(step, values)
+        self.say(f"step {step + 1}: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
 
     def pictures(self, step: int, pictures: Mapping[str, Tensor]) -> None:
         """Log pictures, RGB in [0, 1]."""
@@ -71,6 +73,12 @@ class RunLog:
             name: picture.detach().float().clamp(0, 1).cpu().numpy() for name, picture in pictures.items()
         }
         self._to_board("add_image", arrays, step)
+
+    def _record(self, step: int, values: Mapping[str, float]) -> None:
+        row = {"step": step, **{k: v if math.isfinite(v) else None for k, v in values.items()}}
+        with self.metrics.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+        self._to_board("add_scalar", values, step)
 
     def _to_board(self, call: str, values: Mapping[str, Any], step: int) -> None:
         if self.board is None:

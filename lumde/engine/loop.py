@@ -112,7 +112,7 @@ class Loop:
                     and self.config.validate_every_steps
                     and self._due(self.config.validate_every_steps)
                 ):
-                    log.scalars(self.step - 1, validate(), 0.0)
+                    log.validation(self.step - 1, validate())
                 stop.raise_if_received(f"stopped at step {self.step}, state saved; go on with --resume")
 
     @property

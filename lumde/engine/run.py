@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -19,7 +19,7 @@ from lumde.engine.devices import environment, network_dtype, pick_device
 from lumde.engine.log import RunLog
 from lumde.engine.loop import Loop, LoopConfig
 from lumde.engine.optimize import OptimizerConfig
-from lumde.engine.validate import Validation
+from lumde.engine.validate import Validation, ValidationConfig
 from lumde.errors import ConfigError
 from lumde.files import claim_output, parse_yaml, read_text, write_json, write_text
 from lumde.methods import METHODS
@@ -30,15 +30,6 @@ from lumde.registry import Named, build, choice
 from lumde.teachers import TEACHERS, Teacher
 
 FREE_TO_CHANGE = ("log_every_steps", "picture_every_steps", "checkpoint_every_steps", "validate_every_steps")
-
-
-@dataclass(kw_only=True)
-class ValidationConfig:
-    """Where and how to look at the student while it learns."""
-
-    data: Named = choice(DATASETS)
-    align: Literal["median", "none", "scale_shift", "dataset_scale"] = "median"
-    max_frames: int = 200  # evenly spread over the set
 
 
 @dataclass(kw_only=True)
@@ -113,7 +104,8 @@ def train(
         loop.run(out, log, parts.validation)
         loop.refresh_model()
         result = _result(config, loop, parts.validation)
-        log.scalars(loop.step, result.get("validation", {}), 0.0)
+        if "validation" in result:
+            log.validation(loop.step - 1, result["validation"])
     _ship(parts, out / "model", result, resume)
     write_json(out / "result.json", result)
     return result
@@ -128,7 +120,7 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     method: Method = build(METHODS, config.method, student, teacher)
     _require_fit(config, method, teacher)
     method = method.to(device)
-    if config.loop.channels_last and device.type == "cuda":
+    if config.loop.channels_last:
         method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     method.network_dtype = network_dtype(config.loop.precision, device)
     unit = "metres" if config.snippets.stereo else method.unit

@@ -1,11 +1,11 @@
 """Looks at the student while it learns: against ground truth, and by the method's own terms."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from lumde.data import DATASETS
-from lumde.data.augment import AugmentConfig
 from lumde.data.base import FrameDataset
 from lumde.data.loader import Batches, LoaderConfig
 from lumde.data.snippets import SnippetConfig, Snippets
@@ -13,12 +13,18 @@ from lumde.engine.log import to_numbers
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.methods.base import Method
 from lumde.models import DepthModel
-from lumde.registry import build
-
-if TYPE_CHECKING:
-    from lumde.engine.run import ValidationConfig
+from lumde.registry import Named, build, choice
 
 LOSS_BATCHES = 8  # batches the validation loss is averaged over
+
+
+@dataclass(kw_only=True)
+class ValidationConfig:
+    """Where and how to look at the student while it learns."""
+
+    data: Named = choice(DATASETS)
+    align: Literal["median", "none", "scale_shift", "dataset_scale"] = "median"
+    max_frames: int = 200  # evenly spread over the set
 
 
 class Validation:
@@ -38,7 +44,7 @@ class Validation:
 
     @classmethod
     def build(
-        cls, config: "ValidationConfig", snippets: SnippetConfig, method: Method, model: DepthModel
+        cls, config: ValidationConfig, snippets: SnippetConfig, method: Method, model: DepthModel
     ) -> "Validation":
         """Open the validation set; frames are thinned evenly to `max_frames`."""
         dataset: FrameDataset = build(DATASETS, config.data)
@@ -49,7 +55,7 @@ class Validation:
             batches = Batches(
                 Snippets(dataset, snippets, method.needs),
                 LoaderConfig(batch=4),
-                AugmentConfig(flip=0, jitter=0),
+                None,
                 0,
             )
         return cls(method, model, dataset, batches, config.align)

@@ -17,7 +17,7 @@ from lumde.data.synthetic import Synthetic
 from lumde.engine.run import TrainConfig, load_config, train
 from lumde.evaluators.accuracy import evaluate_frames, evaluate_trivial, image_predictor
 from lumde.files import claim_output, package_file, write_json
-from lumde.jobs.predict import predict_source
+from lumde.jobs.predict import CameraChoice, predict_source
 from lumde.media.images import write_png
 from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, load
@@ -91,7 +91,11 @@ def demo_configs(demo: Demo) -> dict[str, TrainConfig]:
     ]
     common = [*data, f"loop.seed={demo.seed}"]
     teacher_run = demo.out / "teacher"
-    student_keys = [*common, f"teacher.path={teacher_run}", f"loop.minutes={demo.budget.student_minutes}"]
+    student_keys = [
+        *common,
+        f"teacher.path={json.dumps(str(teacher_run))}",
+        f"loop.minutes={demo.budget.student_minutes}",
+    ]
     undistilled = [
         "teacher=null",
         "method.pixel_weight=0",
@@ -161,7 +165,9 @@ def export_drive(demo: Demo) -> None:
     folder.mkdir()
     for key in drive.targets:
         write_png(folder / f"{key.name}.png", drive.read(key).image)
-    predict_source(str(folder), load(demo.out / "student"), demo.out / "depth")
+    focal_px = float(drive.read(drive.targets[0]).intrinsics[0, 0])
+    student = load(demo.out / "student")
+    predict_source(folder, student, demo.out / "depth", ("png16", "mp4"), CameraChoice(focal_px=focal_px))
 
 
 def summarise(

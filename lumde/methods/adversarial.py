@@ -3,7 +3,7 @@ whole depth maps, and keeps learning from the video through its own pose network
 
 Source: Hu et al. 2022, Appl. Sci. 12(24) 12593: the three distillation terms, the pose network on the
 student's side, the transformer critic with teacher maps as real and student maps as fake, and the
-alternation are the paper's. It gives no weights, no schedule and no normalisation: every number below is ours.
+alternation are the paper's. It gives no weights, schedule or normalisation: the numbers below are ours.
 """
 
 from collections.abc import Iterable

@@ -27,7 +27,6 @@ class Supervised(Method):
 
         log_weight: float = 1.0
         gradient_weight: float = 0.5  # ours
-        scales: int = 1  # disparity scales that are compared with the truth
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Keep the student; the truth is the teacher here."""
@@ -48,7 +47,7 @@ class Supervised(Method):
             valid = valid & frames.mask
         output = self.run(self.student, frames.jittered)
         log_terms, gradient_terms = [], []
-        for disp in output.disps[: self.config.scales]:
+        for disp in output.disps:
             full = F.interpolate(disp, frames.depth.shape[-2:], mode="bilinear", align_corners=False)
             depth = self.student.depth(full)
             log_terms.append(log_l1(depth, frames.depth, valid))

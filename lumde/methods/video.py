@@ -46,19 +46,14 @@ POSES: dict[str, type[nn.Module]] = {**POSE_NETS, "recorded": RecordedPose}
 
 @dataclass(kw_only=True)
 class VideoConfig:
-    """The photometric part of a method; defaults are Monodepth2's."""
+    """The photometric part of a method, Monodepth2's by default. All scales the student answers count."""
 
     pose: Named = choice(POSES)
-    scales: int = 4  # disparity scales that are compared, all at full resolution
     smoothness_weight: float = 1e-3
     automask: bool = True
     minimum: bool = True  # per-pixel minimum over sources; False = mean
     out_of_view: Literal["border", "mask"] = "border"  # Monodepth2 repeats the border, SC-Depth masks
     geometry_weight: float = 0.0  # SC-Depth: 0.5; > 0 also weights pixels by its self-discovered mask
-
-    def __post_init__(self) -> None:
-        if self.scales < 1:
-            raise ValueError(f"scales must be at least 1, found {self.scales}")
 
 
 @dataclass
@@ -124,9 +119,8 @@ class VideoTerms(nn.Module):
         assert batch.sources is not None
         motions = self.motions(batch, run)
         identity = self._identity(batch) if self.config.automask else None
-        disps = output.disps[: self.config.scales]
         photometric, smoothness, geometry = [], [], []
-        for scale, disp in enumerate(disps):
+        for scale, disp in enumerate(output.disps):
             full = _resized(disp, batch.image)
             warped = self._warp(net.depth(full), batch, motions)
             errors, weight = self._errors(warped, batch)

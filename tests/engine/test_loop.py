@@ -15,6 +15,8 @@ from lumde.engine import checkpoint
 from lumde.engine.run import TrainConfig, train
 from lumde.errors import CheckpointError, ConfigError, Interrupted, NumericsError, UsageError
 from lumde.methods.video import VideoTerms
+from lumde.models import DepthModel, ModelConfig
+from lumde.nets.depth_small import DepthSmall
 from lumde.structures import Frame, FrameKey
 
 STEPS = 8
@@ -51,13 +53,13 @@ class Wall(FrameDataset):
 
 def config(method: str = "photometric", **loop: object) -> TrainConfig:
     methods = {
-        "photometric": {"name": "photometric", "pose": {"name": "pose_small"}, "scales": 1},
+        "photometric": {"name": "photometric", "pose": {"name": "pose_small"}},
         "supervised": {"name": "supervised"},
     }
     return parse(
         {
             "method": methods[method],
-            "student": {"name": "depth_small", "size": "tiny"},
+            "student": {"name": "depth_small", "size": "tiny", "scales": 1},
             "data": {"name": "synthetic"},
             "snippets": {"height": 32, "width": 64},
             "loader": {"batch": 2},
@@ -155,10 +157,15 @@ def flip_bit(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def tiny_model() -> DepthModel:
+    net = DepthSmall(DepthSmall.Config(size="tiny"))
+    return DepthModel(ModelConfig(net=net.config, height=32, width=64), net)
+
+
 def test_non_finite_weights_are_not_saved(tmp_path) -> None:
     state = checkpoint.TrainState(3, {"method.w": torch.tensor([1.0, torch.inf])}, {})
     with pytest.raises(CheckpointError, match=r"method\.w"):
-        checkpoint.save(tmp_path, None, state)
+        checkpoint.save(tmp_path, tiny_model(), state)
     assert not any(tmp_path.iterdir())
 
 

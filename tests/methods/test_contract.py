@@ -11,7 +11,7 @@ from lumde.methods import METHODS
 from lumde.methods.base import Method
 from lumde.nets.depth_small import DepthSmall
 from lumde.structures import FrameBatch
-from lumde.teachers.base import Teacher
+from lumde.teachers.base import Frozen, Teacher
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "photometric": {"pose": {"name": "pose_small"}},
@@ -30,8 +30,14 @@ class FixedTeacher(Teacher):
     gives = ("depth", "features")
 
     def __init__(self) -> None:
-        net = DepthSmall(DepthSmall.Config(size="tiny"))
-        super().__init__(net)
+        super().__init__()
+        self.net = Frozen(DepthSmall(DepthSmall.Config(size="tiny")))
+
+    def depth(self, images):
+        return self.net.net.depth(self.net(images).disp)
+
+    def features(self, images):
+        return self.net(images).features
 
 
 def make(name: str) -> Method:

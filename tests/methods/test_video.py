@@ -131,7 +131,7 @@ def test_a_broken_pose_is_counted_and_backward_survives() -> None:
 
 def test_masked_pixels_enter_no_term() -> None:
     batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny")).eval()
-    terms = video(automask=False, smoothness_weight=0.0, scales=1, pose={"name": "recorded"}).eval()
+    terms = video(automask=False, smoothness_weight=0.0, pose={"name": "recorded"}).eval()
     batch.mask = torch.ones(2, 1, 32, 64, dtype=torch.bool)
     batch.mask[..., :16] = False
     output = net(batch.jittered)
@@ -153,7 +153,7 @@ def test_everything_masked_is_zero_with_a_gradient_of_zero() -> None:
 
 def test_geometry_consistency_sees_two_depths_that_disagree() -> None:
     batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
-    result = video(geometry_weight=0.5, scales=1)(net, net(batch.jittered), batch, plain_run)
+    result = video(geometry_weight=0.5)(net, net(batch.jittered), batch, plain_run)
     assert 0 < result.terms["geometry"] <= 0.5
 
 
