@@ -13,7 +13,7 @@ demo: $(READY)
 	$(BIN)/lumde demo --out $(OUT)
 
 test: $(READY)
-	$(BIN)/python -m pytest --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --durations=15
 
 check: lint types test
 

@@ -29,6 +29,7 @@ EXTRAS = {
         "hypothesis",
         "mypy",
         "pytest>=8",
+        "pytest-xdist",
         "ruff",
         "setuptools>=69",
         "types-PyYAML",
