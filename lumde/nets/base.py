@@ -1,6 +1,7 @@
 """What every network of the zoo promises, and the few operations that all of them share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lumde.geometry.depth import disp_to_depth
+from lumde.geometry.depth import depth_to_disp, disp_to_depth
 from lumde.registry import Named
 from lumde.structures import DepthOutput
 
@@ -29,6 +30,7 @@ class DepthNet(nn.Module, ABC):
         min_depth: float = 0.1  # metres (or units of the unscaled world), > 0
         max_depth: float = 100.0  # > min_depth
         scales: int = MAX_SCALES  # disparities answered: full size, 1/2, 1/4, 1/8
+        start_depth: float = 0.0  # what the untrained network answers everywhere; 0 = a sigmoid of 1/2
         init: str | None = None  # model folder whose weights are the start (models.build_net)
 
         def __post_init__(self) -> None:
@@ -36,12 +38,16 @@ class DepthNet(nn.Module, ABC):
                 raise ValueError(
                     f"0 < min_depth < max_depth needed, found {self.min_depth}, {self.max_depth}"
                 )
+            if self.start_depth and not self.min_depth < self.start_depth < self.max_depth:
+                raise ValueError(
+                    f"start_depth: 0, or between {self.min_depth} and {self.max_depth}, found {self.start_depth}"
+                )
             if not 1 <= self.scales <= MAX_SCALES:
                 raise ValueError(f"scales: 1 to {MAX_SCALES}, found {self.scales}")
 
         def architecture(self) -> "DepthNet.Config":
             """The same network without a start: what is stored beside trained weights."""
-            return replace(self, init=None)
+            return replace(self, init=None, start_depth=0.0)
 
     def __init__(self, config: Config) -> None:
         """Keep the config: it travels with the weights."""
@@ -59,6 +65,21 @@ class DepthNet(nn.Module, ABC):
                 for scale, disp in enumerate(output.disps)
             )
         return output
+
+    def start_heads(self, heads: Iterable[nn.Module]) -> None:
+        """Give fresh heads the bias of `config.start_depth`.
+
+        With motion in metres (recorded poses, measured depth) a start at the middle of the sigmoid would put
+        everything at arm's length, where warped pictures have nothing in common with the target.
+        """
+        if not self.config.start_depth:
+            return
+        start = torch.full((1, 1), self.config.start_depth)
+        disp = depth_to_disp(start, self.config.min_depth, self.config.max_depth)
+        for head in heads:
+            last = [layer for layer in head.modules() if isinstance(layer, nn.Conv2d)][-1]
+            assert last.bias is not None
+            nn.init.constant_(last.bias, float(torch.logit(disp)))
 
     @abstractmethod
     def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:

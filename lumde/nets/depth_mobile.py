@@ -43,7 +43,7 @@ class DepthMobile(DepthNet):
 
         def architecture(self) -> DepthNet.Config:
             """The same network without a start."""
-            return replace(self, init=None, weights="none")
+            return replace(super().architecture(), weights="none")
 
     def __init__(self, config: Config) -> None:
         """Build the network and give the encoder its start."""
@@ -63,6 +63,7 @@ class DepthMobile(DepthNet):
         )
         self.join = nn.ModuleList(_separable(a + b, a) for a, b in zip(widths, skips, strict=True))
         self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in widths[: config.scales])
+        self.start_heads(self.heads)
 
     def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
         """Answer `config.scales` disparities and the encoder's five maps."""

@@ -36,7 +36,7 @@ class DepthResnet(DepthNet):
 
         def architecture(self) -> DepthNet.Config:
             """The same network without a start."""
-            return replace(self, init=None, weights="none")
+            return replace(super().architecture(), weights="none")
 
     def __init__(self, config: Config) -> None:
         """Build the network and give the encoder its start."""
@@ -51,6 +51,7 @@ class DepthResnet(DepthNet):
             channels = WIDTHS[stage]
         heads = [_Conv3x3(WIDTHS[scale], 1) for scale in range(config.scales)]
         self.decoder = nn.ModuleList([*blocks, *heads])
+        self.start_heads(heads)
 
     def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
         """Answer `config.scales` disparities and the encoder's five maps."""

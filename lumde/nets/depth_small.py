@@ -35,6 +35,7 @@ class DepthSmall(DepthNet):
         self.up = nn.ModuleList(_Up(a, b) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.heads = nn.ModuleList([_full_size_head(widths[0])])
         self.heads.extend(_head(widths[scale - 1]) for scale in range(1, config.scales))
+        self.start_heads(self.heads)
 
     def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
         """Answer `config.scales` disparities and the encoder's five maps."""

@@ -59,7 +59,7 @@ def config(method: str = "photometric", **loop: object) -> TrainConfig:
     return parse(
         {
             "method": methods[method],
-            "student": {"name": "depth_small", "size": "tiny", "scales": 1},
+            "student": {"name": "depth_small", "size": "tiny", "scales": 1, "start_depth": 8.0},
             "data": {"name": "synthetic"},
             "snippets": {"height": 32, "width": 64},
             "loader": {"batch": 2},

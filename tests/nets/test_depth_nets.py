@@ -84,6 +84,15 @@ def test_training_starts_near_flat_depth(name):
     assert 0.05 < disp.mean() < 0.95 and disp.std() < 0.2
 
 
+@pytest.mark.parametrize("name", ["depth_small", "depth_mobile", "depth_resnet"])
+def test_start_depth_is_what_an_untrained_network_answers(name):
+    net = made({"name": name, "start_depth": 8.0}).eval()
+    with torch.no_grad():
+        depth = net.depth(net(torch.rand(1, 3, 64, 96)).disp)
+    assert 5 < depth.median() < 13
+    assert net.config.architecture().start_depth == 0  # trained weights need no start
+
+
 def test_full_size_head_starts_without_checkerboard():
     disp = made({"name": "depth_small"}).train()(torch.rand(2, 3, 64, 96)).disp
     assert torch.equal(disp[..., 0::2, 0::2], disp[..., 1::2, 1::2])
