@@ -6,13 +6,14 @@ frame a; depth is measured along z, 0 = no measurement; masks are bool, True = u
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+Unit = Literal["relative", "metres"]  # of depth; relative = up to one unknown factor
 RIGHT = "right"  # the stereo partner among the source offsets
 
 

@@ -123,13 +123,9 @@ def module_graph(sources: list[Source]) -> dict[str, set[str]]:
     }
     graph: dict[str, set[str]] = {}
     for module, tree in modules.items():
-        reached = {
-            name
-            for _, target in imports(tree)
-            for name in (target, target.rpartition(".")[0])
-            if name in modules
-        }
-        graph[module] = reached - {module}
+        targets = [target for _, target in imports(tree)]
+        reached = {target if target in modules else target.rpartition(".")[0] for target in targets}
+        graph[module] = (reached & set(modules)) - {module}
     return graph
 
 

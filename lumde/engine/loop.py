@@ -241,7 +241,8 @@ class Loop:
         log.say(
             f"step {here}: too many bad steps, weights of step {self.step} put back, their batches skipped"
         )
-        self.guard = Guard(**{**counts, "rewinds": counts["rewinds"] + 1})
+        state: dict[str, Any] = {**counts, "rewinds": counts["rewinds"] + 1}
+        self.guard = Guard(**state)
         self.step, self.steps, self.seconds = here, steps, seconds
 
     def _log_pictures(self, log: RunLog, batch: dict[str, FrameBatch]) -> None:

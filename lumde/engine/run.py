@@ -26,6 +26,7 @@ from lumde.methods import METHODS
 from lumde.methods.base import Method
 from lumde.models import DepthModel, ModelConfig, build_net, save
 from lumde.nets import DEPTH_NETS
+from lumde.nets.base import DepthNet
 from lumde.registry import Named, build, choice
 from lumde.teachers import TEACHERS, Teacher
 
@@ -37,7 +38,7 @@ class TrainConfig:
     """Everything that decides a training run."""
 
     method: Named = choice(METHODS)
-    student: Named = choice(DEPTH_NETS)
+    student: DepthNet.Config = choice(DEPTH_NETS)
     teacher: Named | None = choice(TEACHERS, default=None)
     data: Named = choice(DATASETS)
     streams: dict[str, Any] = field(default_factory=dict)  # further data streams of a method, by name
@@ -142,7 +143,7 @@ def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -
         return
     if lacking := set(method.teacher_gives) - set(teacher.gives):
         raise ConfigError(f"teacher: it does not give {', '.join(sorted(lacking))}, which this method needs")
-    limits = (config.student.min_depth, config.student.max_depth)  # type: ignore[attr-defined]
+    limits = (config.student.min_depth, config.student.max_depth)
     if teacher.depth_range not in (None, limits):
         low, high = teacher.depth_range  # type: ignore[misc]
         raise ConfigError(

@@ -20,7 +20,7 @@ from lumde.files import claim_output, package_file, write_json
 from lumde.jobs.predict import CameraChoice, predict_source
 from lumde.media.images import write_png
 from lumde.metrics.cost import network_cost
-from lumde.models import DepthModel, load
+from lumde.models import DepthModel, DepthResult, load
 from lumde.report import Panel, depth_panel, write_report
 from lumde.worlds import VERSION
 
@@ -72,7 +72,9 @@ def run_demo(out: Path, quick: bool, seed: int, say: Callable[[str], None]) -> d
     claim_output(out)
     demo = Demo(out, QUICK if quick else FULL, seed, say)
     configs = demo_configs(demo)
-    worlds = demo.stage("render training worlds", lambda: Synthetic(configs["teacher"].data))
+    streets = configs["teacher"].data
+    assert isinstance(streets, Synthetic.Config)
+    worlds = demo.stage("render training worlds", lambda: Synthetic(streets))
     steps = train_networks(demo, configs, worlds)
     rows, panels = demo.stage("evaluate on unseen worlds", lambda: evaluate_networks(demo, worlds))
     demo.stage("depth of an unseen drive", lambda: export_drive(demo))
@@ -149,7 +151,11 @@ def demo_panels(test: Synthetic, models: dict[str, DepthModel]) -> list[Panel]:
     for key in test.targets[:: max(1, len(test.targets) // SHOWN_FRAMES)][:SHOWN_FRAMES]:
         frame = test.read(key)
         assert frame.depth is not None
-        depths = {name: model.predict(frame.image).depth for name, model in models.items()}
+        depths = {}
+        for name, model in models.items():
+            result = model.predict(frame.image)
+            assert isinstance(result, DepthResult)  # one picture, one result
+            depths[name] = result.depth
         panels.append(
             depth_panel(f"{key.sequence}, frame {key.name}", frame.image, frame.depth, depths, 80.0)
         )

@@ -23,7 +23,7 @@ from lumde.methods.video import VideoConfig, VideoTerms
 from lumde.nets import CRITICS
 from lumde.nets.base import DepthNet
 from lumde.registry import Named, build, choice
-from lumde.structures import DepthOutput, FrameBatch
+from lumde.structures import DepthOutput, FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
 
@@ -126,8 +126,8 @@ class Adversarial(Method):
         if "features" in self.teacher.gives and output.features:
             deepest = self.teacher.features(frames.image)[-1]
             return pairwise_affinity(output.features[-1].float(), deepest.float(), nodes, valid=frames.mask)
-        maps = (depth_nodes(depth, nodes, valid=frames.mask) for depth in (student, teacher))
-        return pairwise_affinity(*maps, nodes, valid=frames.mask)
+        ours, theirs = (depth_nodes(depth, nodes, valid=frames.mask) for depth in (student, teacher))
+        return pairwise_affinity(ours, theirs, nodes, valid=frames.mask)
 
     def _critic_terms(self, frames: FrameBatch) -> dict[str, Float[Tensor, ""]]:
         """WGAN-GP: teacher maps are real, student maps are fake."""
@@ -179,7 +179,7 @@ class Adversarial(Method):
         }
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> Unit:
         """The student inherits the teacher's scale, or that of recorded poses."""
         if self.imitates and self.teacher is not None:
             return self.teacher.unit

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lumde.nets.base import DepthNet
 from lumde.pictures.colours import colour
 from lumde.pictures.depth import DEPTH_MAP
-from lumde.structures import FrameBatch
+from lumde.structures import FrameBatch, Unit
 
 Streams = Mapping[str, FrameBatch]
 
@@ -46,7 +46,7 @@ class Method(nn.Module, ABC):
         return {"input": batch["main"].image[0]}
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> Unit:
         """Unit of the student's depth: "metres" only where the training fixes it."""
         return "relative"
 

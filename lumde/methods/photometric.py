@@ -10,6 +10,7 @@ from lumde.methods.base import Method, Streams, disparity_picture
 from lumde.methods.video import VideoConfig, VideoTerms
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
+from lumde.structures import Unit
 from lumde.teachers.base import Teacher
 
 
@@ -55,7 +56,7 @@ class Photometric(Method):
         }
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> Unit:
         """Metres with recorded poses; a pose network leaves the scale open."""
         return "metres" if self.video.recorded else "relative"
 

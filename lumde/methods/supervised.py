@@ -12,6 +12,7 @@ from lumde.losses.pixelwise import gradient_matching, log_l1
 from lumde.methods.base import Method, Streams, disparity_picture
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
+from lumde.structures import Unit
 from lumde.teachers.base import Teacher
 
 
@@ -74,6 +75,6 @@ class Supervised(Method):
         }
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> Unit:
         """Measured depth is in metres."""
         return "metres"

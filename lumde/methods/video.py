@@ -20,7 +20,7 @@ from lumde.losses.photometric import geometry_consistency, minimum_reprojection,
 from lumde.losses.smoothness import edge_aware_smoothness
 from lumde.models import build_pose_net
 from lumde.nets import POSE_NETS
-from lumde.nets.base import DepthNet
+from lumde.nets.base import DepthNet, PoseNet
 from lumde.registry import Named, choice
 from lumde.structures import RIGHT, DepthOutput, FrameBatch
 
@@ -48,7 +48,7 @@ POSES: dict[str, type[nn.Module]] = {**POSE_NETS, "recorded": RecordedPose}
 class VideoConfig:
     """The photometric part of a method, Monodepth2's by default. All scales the student answers count."""
 
-    pose: Named = choice(POSES)
+    pose: PoseNet.Config | RecordedPose.Config = choice(POSES)
     smoothness_weight: float = 1e-3
     automask: bool = True
     minimum: bool = True  # per-pixel minimum over sources; False = mean
@@ -73,8 +73,10 @@ class VideoTerms(nn.Module):
         """Build the pose network that the config names."""
         super().__init__()
         self.config = config
-        recorded = isinstance(config.pose, RecordedPose.Config)
-        self.pose: nn.Module = RecordedPose(config.pose) if recorded else build_pose_net(config.pose)
+        pose = config.pose
+        self.pose: nn.Module = (
+            RecordedPose(pose) if isinstance(pose, RecordedPose.Config) else build_pose_net(pose)
+        )
 
     @property
     def recorded(self) -> bool:
