@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lumde.errors import CheckpointError
+from lumde.errors import CheckpointError, ResourceError
 from lumde.files import atomic_folder, read_json, require_space, verify_manifest, write_json, write_manifest
 from lumde.models import DepthModel, write_model
 
@@ -51,10 +51,11 @@ def save(folder: Path, model: DepthModel, state: TrainState) -> Path:
         shutil.rmtree(target)  # written before a rewind or by an interrupted run: the same step again
     with atomic_folder(target) as temporary:
         write_model(model, temporary)
-        save_file(
-            {k: t.detach().contiguous().cpu() for k, t in state.tensors.items()},
-            temporary / "state.safetensors",
-        )
+        tensors = {k: t.detach().contiguous().cpu() for k, t in state.tensors.items()}
+        try:
+            save_file(tensors, temporary / "state.safetensors")
+        except SafetensorError as error:  # a full disk; not an OSError
+            raise ResourceError(f"{target}: cannot be written ({error}); free some space") from error
         (temporary / "state.safetensors").chmod(0o666 & ~_umask())
         write_json(temporary / "state.json", {"step": state.step, **state.facts})
         write_manifest(temporary, {"step": state.step})

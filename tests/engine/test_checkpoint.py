@@ -1,0 +1,39 @@
+"""A full disk takes nothing that was saved before."""
+
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lumde.engine import checkpoint
+from lumde.errors import ResourceError
+from lumde.models import DepthModel, ModelConfig
+from lumde.nets.depth_small import DepthSmall
+
+
+@pytest.fixture
+def files_of_1_mb() -> Iterator[None]:
+    """Let no file of this process grow beyond 1 MB, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("files_of_1_mb")
+def test_a_full_disk_is_exit_6_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    net = DepthSmall(DepthSmall.Config(size="tiny"))
+    model = DepthModel(ModelConfig(net=net.config, height=32, width=64), net)
+    checkpoint.save(tmp_path, model, checkpoint.TrainState(1, {"method.w": torch.ones(1000)}, {}))
+    large = checkpoint.TrainState(2, {"method.w": torch.ones(1_000_000)}, {})
+    with pytest.raises(ResourceError, match=r"step-2: cannot be written \(.*too large"):
+        checkpoint.save(tmp_path, model, large)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
+    found = checkpoint.newest(tmp_path)
+    assert found is not None
+    assert found[0].step == 1
