@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -40,12 +40,12 @@ class DepthNet(nn.Module, ABC):
                 )
             if self.start_depth and not self.min_depth < self.start_depth < self.max_depth:
                 raise ValueError(
-                    f"start_depth: 0, or between {self.min_depth} and {self.max_depth}, found {self.start_depth}"
+                    f"start_depth: 0, or from {self.min_depth} to {self.max_depth}, found {self.start_depth}"
                 )
             if not 1 <= self.scales <= MAX_SCALES:
                 raise ValueError(f"scales: 1 to {MAX_SCALES}, found {self.scales}")
 
-        def architecture(self) -> "DepthNet.Config":
+        def architecture(self) -> Any:  # of the same class; beartype does not know Self outside classes
             """The same network without a start: what is stored beside trained weights."""
             return replace(self, init=None, start_depth=0.0)
 
