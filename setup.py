@@ -27,10 +27,10 @@ EXTRAS = {
         "build",
         "h5py",
         "hypothesis",
-        "mypy",
+        "mypy==2.4.*",  # another version judges otherwise: change it on purpose
         "pytest>=8",
         "pytest-xdist",
-        "ruff",
+        "ruff==0.17.*",  # likewise
         "setuptools>=69",
         "types-PyYAML",
     ],
