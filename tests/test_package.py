@@ -49,11 +49,10 @@ def test_a_wheel_runs_without_its_checkout(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name == f"lumde-{lumde.__version__}-py3-none-any.whl"
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    site = tmp_path / "site" / "lumde"
+    shipped = {path.relative_to(site) for path in site.rglob("*")}
     for kind in ("configs", "splits"):
-        shipped = {
-            p.relative_to(tmp_path / "site" / "lumde").as_posix() for p in (tmp_path / "site").rglob("*")
-        }
-        assert {p.relative_to(ROOT).as_posix() for p in (ROOT / kind).rglob("*") if p.is_file()} <= shipped
+        assert {path.relative_to(ROOT) for path in (ROOT / kind).rglob("*") if path.is_file()} <= shipped
     code = "from lumde.files import package_file as f; print(f('configs', 'photometric', '.yaml'))"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     told = subprocess.run(
