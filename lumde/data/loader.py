@@ -130,6 +130,9 @@ def _as_it_is(samples: Any) -> Any:
 
 
 def _leave_signals_to_parent(_worker: int) -> None:
-    """Ctrl-C reaches the whole group: only the training process may act on it, then it ends the workers."""
+    """Let the training process act on signals, which reach the whole group: it saves, then ends the workers.
+
+    A second SIGTERM counts: closing the loader and leaving the interpreter each send one to a stuck worker.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))

@@ -101,12 +101,14 @@ def test_meaningless_settings_are_refused():
         LoaderConfig(batch=0)
 
 
-def test_ctrl_c_is_left_to_the_training_process():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_to_the_group_are_left_to_the_training_process(number):
     before = children()
     stream = make(workers=2).iterate()
     next(stream)
     for pid in children() - before:
-        os.kill(pid, signal.SIGINT)
+        os.kill(pid, number)
     for step, batch in enumerate(islice(stream, 6), 1):
         assert_equal(batch, make().at(step))
     stream.close()
+    assert not children() - before
