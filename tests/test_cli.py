@@ -130,6 +130,13 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (PermissionError(13, "Permission denied", "x"), 6, "x: Permission denied"),
         (OSError(28, "No space left on device"), 6, "No space left on device"),
         (MemoryError(), 6, "out of memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 6, "CUDA out of memory; use"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 6, "out of memory; use"),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+            6,
+            "a data worker was killed",
+        ),
     ],
 )
 def test_each_error_has_its_exit_code_and_one_message(
@@ -156,9 +163,10 @@ def test_debug_shows_the_traceback(
     assert told.endswith("lumde: error: a.png: cut short\n")
 
 
-def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    raising(monkeypatch, ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize("error", [ZeroDivisionError(), RuntimeError("shapes differ")])
+def test_a_mistake_of_ours_is_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, error)
+    with pytest.raises(type(error)):
         cli.main(["list"])
 
 

@@ -7,6 +7,7 @@ import argparse
 import ast
 import importlib
 import os
+import re
 import select
 import signal
 import sys
@@ -44,8 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not _reader_left():
             raise
         return _report(error, CLOSED_PIPE, debug, "")
-    except MemoryError as error:
-        return _report(error, ResourceError.exit_code, debug, "out of memory; use a smaller batch or size")
+    except (MemoryError, RuntimeError) as error:
+        if not (message := _lack_of_memory(error)):
+            raise
+        return _report(error, ResourceError.exit_code, debug, message)
     except OSError as error:
         kind = DataError if isinstance(error, FileNotFoundError | IsADirectoryError) else ResourceError
         where = f"{error.filename}: " if error.filename else ""
@@ -149,6 +152,17 @@ def _report(error: BaseException, code: int, debug: bool, message: str | None = 
 
         print("lumde: error: " + "\n".join(map(printable, lines)), file=sys.stderr)
     return code
+
+
+def _lack_of_memory(error: MemoryError | RuntimeError) -> str | None:
+    """Tell what ran out of memory, None for any other fault; torch has no type of its own on the CPU."""
+    text = str(error)
+    if text.startswith("DataLoader worker"):
+        return "a data worker was killed, most likely for lack of memory; use fewer loader.workers"
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", text):
+        where = text.partition(".")[0] if "CUDA" in text else "out of memory"
+        return f"{where}; use a smaller batch or size"
+    return None
 
 
 def _reader_left() -> bool:
