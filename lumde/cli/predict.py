@@ -2,7 +2,8 @@
 
 DIR gets depth/*.png (16 bit), npy/*.npy, points/*.ply and depth.mp4 as --save asks, and index.json with unit,
 scale and camera. A model without scale says `relative`: distances up to one unknown factor. --resume goes on
-after a stop. Without a camera, the focal length of EXIF or container, else 60 degrees, marked `assumed`.
+after a stop. Without a camera: camera.yaml of a dataset folder's sequence, else the focal length of EXIF or
+container, else 60 degrees, marked `assumed`.
 """
 
 import argparse

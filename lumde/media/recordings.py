@@ -10,6 +10,8 @@ from lumde.errors import DataError
 from lumde.media import colmap
 from lumde.media.cameras import Camera, read_camera
 from lumde.media.sources import (
+    CAMERA_FILE,
+    IMAGE_FOLDER,
     Source,
     VideoSource,
     expand,
@@ -21,7 +23,6 @@ from lumde.media.sources import (
 )
 
 _GENERIC_NAME = re.compile(r"(images?|data|frames|rgb|color)(_\d+)?", re.IGNORECASE)  # its parent tells more
-_CAMERA_NAME = "camera.yaml"
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,15 @@ def _from_folder(folder: Path, fps: int | float | None) -> list[Recording]:
 
 
 def _of_one_folder(folder: Path, fps: int | float | None) -> list[Recording]:
-    for place in (folder, folder / "image"):
+    for place in (folder, folder / IMAGE_FOLDER):
         if place.is_dir() and any(is_image(path) for path in place.iterdir()):
             return [_from_images(place, folder_images(place))]
     return [_from_video(path, fps) for path in natural_order(list(folder.iterdir())) if is_video(path)]
 
 
 def _from_images(folder: Path, paths: list[Path]) -> Recording:
-    places = (folder, folder.parent) if folder.name == "image" else (folder,)
-    files = (place / _CAMERA_NAME for place in places)
+    places = (folder, folder.parent) if folder.name == IMAGE_FOLDER else (folder,)
+    files = (place / CAMERA_FILE for place in places)
     camera = next((read_camera(path) for path in files if path.is_file()), None)
     return Recording(_folder_name(folder), Source("folder", paths), camera)
 

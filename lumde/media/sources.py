@@ -12,12 +12,13 @@ from jaxtyping import UInt8
 from lumde import files
 from lumde.errors import DataError
 from lumde.media import images
-from lumde.media.cameras import Camera, assumed_camera, camera_from_focal
+from lumde.media.cameras import Camera, assumed_camera, camera_from_focal, read_camera
 from lumde.media.video import SUFFIXES as VIDEO_SUFFIXES
 from lumde.media.video import VideoReader
 
 _FOCAL_35MM_KEY = "focal_length.35mm"  # part of the QuickTime key that phones write
 _WIDTH_35MM = 36.0
+IMAGE_FOLDER, CAMERA_FILE = "image", "camera.yaml"  # of a sequence of a dataset folder
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Source:
                 yield SourceFrame(path.stem, None, damaged=True, path=path, problem=str(error))
 
     def camera(self) -> Camera:
-        """Guess the camera of the first picture: EXIF focal length, else assumed."""
+        """Tell the camera of the first picture, as `image_camera` does."""
         return image_camera(self.paths[0])
 
 
@@ -96,7 +97,8 @@ def open_source(source: str | Path, fps: int | float | None = None) -> Source | 
     """Tell by path and suffix what `source` is, and open it.
 
     Args:
-        source: an image, a folder of images, a glob (expanded here, so it works quoted too) or a video.
+        source: an image, a folder of images, a sequence of a dataset folder, a glob (expanded here, so it
+            works quoted too) or a video.
         fps: thin a video to so many frames per second.
 
     Raises:
@@ -104,7 +106,8 @@ def open_source(source: str | Path, fps: int | float | None = None) -> Source | 
     """
     path = Path(source)
     if path.is_dir():
-        return Source("folder", folder_images(path))
+        inner = path / IMAGE_FOLDER
+        return Source("folder", folder_images(inner if inner.is_dir() else path))
     if path.is_file():
         return Source("image", [path]) if is_image(path) else VideoSource(path, fps)
     if glob.has_magic(str(source)):
@@ -144,8 +147,11 @@ def is_video(path: Path) -> bool:
 
 
 def image_camera(path: Path) -> Camera:
-    """Guess the camera of a picture: EXIF focal length, else assumed."""
+    """Tell the camera of a picture: of its sequence's camera.yaml, else EXIF focal length, else assumed."""
     width, height = images.image_size(path)
+    sequence = path.parent.parent if path.parent.name == IMAGE_FOLDER else path.parent
+    if (sequence / CAMERA_FILE).is_file():
+        return read_camera(sequence / CAMERA_FILE, (width, height))
     return _guess(images.exif_focal_px(path), width, height, "EXIF focal length")
 
 

@@ -32,6 +32,16 @@ def test_folder_and_glob_come_in_natural_order(tmp_path):
     assert open_source(tmp_path / "a" / "f1.png").kind == "image"
 
 
+def test_a_sequence_of_a_dataset_folder_brings_its_camera(tmp_path):
+    _write_pictures(tmp_path / "drive" / "image", ["1.png", "2.png"])
+    write_camera(tmp_path / "drive" / "camera.yaml", camera_from_focal(70, 128, 96, "calibrated"))
+    for source in (tmp_path / "drive", tmp_path / "drive" / "image", tmp_path / "drive" / "image" / "1.png"):
+        camera = open_source(source).camera()
+        assert camera.source == "calibrated, scaled from 128x96" and camera.intrinsics[0, 0] == 35
+    (tmp_path / "drive" / "camera.yaml").unlink()
+    assert open_source(tmp_path / "drive").camera().assumed
+
+
 def test_video_source(tmp_path):
     source = open_source(write_clip(tmp_path / "a.mp4"), fps=5)
     assert isinstance(source, VideoSource) and source.kind == "video" and source.count == 6
