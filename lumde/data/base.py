@@ -1,21 +1,24 @@
-"""What every dataset promises: targets, neighbours, decoded frames. Cropping and augmentation live elsewhere."""
+"""What every dataset promises: targets, neighbours, frames. Cropping and augmentation live elsewhere."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
 
 
 class FrameDataset(ABC):
     """Frames in sequences. Subclasses nest `Config(Named)` and fill `targets`."""
 
-    provides: ClassVar[tuple[str, ...]] = ()  # of "sources", "depth", "pose", "mask", "right", "object_ids"
+    Config: ClassVar[type[Named]]
+    config: Any  # of the class `Config`
+    provides: tuple[str, ...] = ()  # of "sources", "depth", "pose", "mask", "right", "object_ids"
     targets: Sequence[FrameKey]  # the frames asked for, in order
     expected: int | None = None  # the protocol's count of targets, when a published list was asked for
-    protocol: ClassVar[str] = "generic"  # default evaluation protocol (evaluators)
+    protocol: str = "generic"  # default evaluation protocol (evaluators)
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int) -> None:  # noqa: B027 - most datasets do not change
         """Prepare what depends on the epoch (endless worlds); stateless: a function of (config, epoch)."""
 
     @abstractmethod
@@ -25,3 +28,7 @@ class FrameDataset(ABC):
     @abstractmethod
     def read(self, key: FrameKey) -> Frame:
         """Decode one frame; DataError names the file that cannot be used."""
+
+    def read_fields(self, key: FrameKey, fields: tuple[str, ...]) -> Frame:
+        """Decode only what `fields` name, where that saves work."""
+        return self.read(key)

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -55,7 +54,7 @@ class Clip:
 class Frames(RecordedDataset):
     """Your own pictures: dataset folders as `lumde prepare` writes them, or any folder of pictures."""
 
-    provides: ClassVar[tuple[str, ...]] = ("sources", "depth", "pose", "mask", "right")
+    provides: tuple[str, ...] = ("sources", "depth", "pose", "mask", "right")
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -86,7 +85,7 @@ class Frames(RecordedDataset):
         self.targets = self.all_keys()
         if not self.targets:
             raise DataError(f"{self.root}: no frame in range {config.frames!r} of {', '.join(self.clips)}")
-        self.provides = tuple(f for f in type(self).provides if self._has(f))  # type: ignore[misc]
+        self.provides = tuple(f for f in type(self).provides if self._has(f))
         first = next(iter(self.clips.values())).description
         self.min_depth, self.max_depth = first.min_depth, first.max_depth  # metres, None = not stated
 

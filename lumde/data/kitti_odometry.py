@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +23,7 @@ GREY, COLOUR = (0, 1), (2, 3)  # left and right camera
 class KittiOdometry(RecordedDataset):
     """KITTI odometry sequences: stereo video with metric poses, without depth."""
 
-    provides: ClassVar[tuple[str, ...]] = ("sources", "pose", "right")
+    provides: tuple[str, ...] = ("sources", "pose", "right")
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -60,7 +59,7 @@ class KittiOdometry(RecordedDataset):
         lacking = {"pose"} if any(self._poses[sequence] is None for sequence in sequences) else set()
         if not any(self._partner_folder(sequence).is_dir() for sequence in sequences):
             lacking.add("right")
-        self.provides = tuple(f for f in type(self).provides if f not in lacking)  # type: ignore[misc]
+        self.provides = tuple(f for f in type(self).provides if f not in lacking)
 
     def read_fields(self, key: FrameKey, fields: tuple[str, ...]) -> Frame:
         """Decode one frame with `fields`; DataError names the file that cannot be used."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -69,8 +69,8 @@ class Rig:
 class KittiRaw(RecordedDataset):
     """KITTI raw drives with the published Eigen lists; ground truth from the LiDAR or the improved maps."""
 
-    provides: ClassVar[tuple[str, ...]] = ("sources", "depth", "right")
-    protocol: ClassVar[str] = "kitti_eigen"
+    provides: tuple[str, ...] = ("sources", "depth", "right")
+    protocol = "kitti_eigen"
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -91,7 +91,7 @@ class KittiRaw(RecordedDataset):
         """
         self.config, self.root = config, Path(config.root)
         if config.depth == "improved":
-            self.protocol = "kitti_improved"  # type: ignore[misc]
+            self.protocol = "kitti_improved"
         self._rigs: dict[str, Rig] = {}
         self._files: dict[str, dict[str, Path]] = {}
         self.names = {}
@@ -105,7 +105,7 @@ class KittiRaw(RecordedDataset):
         for sequence in sequences:
             self._check_camera(sequence)
         found = {"depth": self._depth_folder, "right": self._partner_folder}
-        self.provides = tuple(  # type: ignore[misc]
+        self.provides = tuple(
             field
             for field in type(self).provides
             if field not in found or any(found[field](s).is_dir() for s in sequences)
