@@ -82,13 +82,15 @@ def prepare(
         progress: wraps the frames of a recording (frames, name, count or None).
 
     Raises:
-        UsageError: `out` holds something.
+        UsageError: `out` holds something, or a frame rate is asked of pictures.
         DataError: a source that cannot be used; the message says which and why.
         ResourceError: disk full or not writable.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: exists and is not an empty folder; choose another --out")
     recordings = find_recordings(sources, options.fps)
+    if options.fps and not any(isinstance(recording.source, VideoSource) for recording in recordings):
+        raise UsageError("--fps thins videos by their timestamps, and pictures have none; leave it out")
     files.require_space(out.parent, sum(_bytes_needed(recording, options) for recording in recordings))
     if out.exists():
         out.rmdir()

@@ -221,6 +221,12 @@ def test_output_that_holds_something_is_refused_and_untouched(tmp_path):
     assert _numbers(tmp_path / "out", "a") == [0, 1]
 
 
+def test_a_frame_rate_is_not_asked_of_pictures(tmp_path):
+    _write_pictures(tmp_path / "a", ["1.png"])
+    with pytest.raises(UsageError, match="--fps"):
+        _run([tmp_path / "a"], tmp_path / "out", fps=5)
+
+
 def test_a_late_failure_leaves_nothing(tmp_path):
     write_camera(tmp_path / "c.yaml", camera_from_focal(60, 64, 48))
     good = write_clip(tmp_path / "a.mp4", 2)
