@@ -8,6 +8,7 @@ from PIL import Image
 
 from lumde import cli
 from lumde.data.synthetic import Synthetic
+from lumde.worlds import VERSION
 
 CONFIG = """
 method: {name: supervised, gradient_weight: 0.0}
@@ -32,6 +33,7 @@ def test_train_evaluate_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert cli.main(f"evaluate run --data synthetic {unseen} --json eval.json".split()) == 0
     result = json.loads(Path("eval.json").read_text())
     assert result["metrics"]["abs_rel"] < 0.8 * result["trivial"]["constant_depth"]["abs_rel"]
+    assert result["generator"] == VERSION
     assert not result["complete"]  # one world of 32
 
     drive = Synthetic(Synthetic.Config(worlds=1, frames=2, height=32, width=96, seed=7))

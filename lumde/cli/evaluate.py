@@ -70,6 +70,6 @@ def run(args: argparse.Namespace) -> None:
     result = job.add_context(result, dataset, training)
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
+    print(job.table(result, str((args.model or args.predictions).name)))
     if args.json:
         job.save(result, args.json)
-    print(job.table(result, str((args.model or args.predictions).name)))

@@ -17,7 +17,7 @@ from lumde.config import nearest, parse, to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.data.recorded import parse_range
-from lumde.data.synthetic import TEST_SETS
+from lumde.data.synthetic import TEST_SETS, Synthetic
 from lumde.engine.devices import pick_device
 from lumde.errors import DataError, UsageError
 from lumde.evaluators.accuracy import (
@@ -33,6 +33,7 @@ from lumde.files import parse_yaml, printable, write_json, write_text
 from lumde.models import load
 from lumde.registry import build
 from lumde.structures import Frame, FrameKey
+from lumde.worlds import VERSION
 
 Kind = Literal["disparity", "depth"]
 DEFAULT_TEST_SET = "streets-v1"
@@ -175,9 +176,11 @@ def add_context(
     source = {"trivial_from": "the evaluated frames themselves"}
     if training is not None:
         source = {"trivial_from": _described(to_dict(training.config))}
+    generator = {"generator": VERSION} if isinstance(dataset, Synthetic) else {}
     summary = {
         "data": config["name"],
         "split": _described(config),
+        **generator,
         **result.summary,
         "trivial": trivial,
         **source,

@@ -244,6 +244,15 @@ def test_the_command_writes_what_the_contract_says(walls, predictions, tmp_path,
     assert err == ""
 
 
+def test_a_result_that_cannot_be_saved_is_still_shown(walls, predictions, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "a.json"
+    code, out, err = run(
+        capsys, "--predictions", predictions, "--data", "walls", "--root", "/d", "--json", target
+    )
+    assert code == 6 and "constant_depth" in out and "file" in err
+
+
 def test_per_image_csv(walls, tmp_path, capsys):
     maps = (1 / np.stack(DEPTHS)).astype(np.float32)
     maps[1] = 0.2
