@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lumde.data.base import FrameDataset
-from lumde.data.recorded import RecordedDataset
 from lumde.data.resize import resize_depth, resize_image, resize_mask, thumbnail
 from lumde.errors import DataError
 from lumde.geometry.camera import resize_intrinsics
@@ -71,7 +70,7 @@ class Snippets(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Decode one target with its sources; DataError names the file that cannot be used."""
         key = self.dataset.targets[self._indices[index]]
-        target = self._read(key, self.fields)
+        target = self.dataset.read_fields(key, self.fields)
         sample: dict[str, Any] = {
             "image": resize_image(target.image, self.size),
             "intrinsics": self._intrinsics(target),
@@ -137,7 +136,7 @@ class Snippets(Dataset[dict[str, Any]]):
         """Mean grey difference to the neighbour that differs most, 0..1: one moving source is enough."""
         for wanted in (key, *neighbours):
             if wanted not in thumbnails:
-                thumbnails[wanted] = thumbnail(self._read(wanted, ()).image)
+                thumbnails[wanted] = thumbnail(self.dataset.read_fields(wanted, ()).image)
         here = thumbnails[key].astype(np.float32)
         return max(float(np.abs(here - thumbnails[neighbour]).mean()) / 255 for neighbour in neighbours)
 
@@ -171,7 +170,7 @@ class Snippets(Dataset[dict[str, Any]]):
             raise DataError(
                 f"{key.sequence}/{key.name}: the frame {int(offset):+d} from it is gone since the start"
             )
-        source = self._read(neighbour, ("pose",) if "pose" in self.fields else ())
+        source = self.dataset.read_fields(neighbour, ("pose",) if "pose" in self.fields else ())
         return source.image, _source_from_target(source, target)
 
     def _partner(
@@ -189,11 +188,6 @@ class Snippets(Dataset[dict[str, Any]]):
         stored = torch.from_numpy(frame.intrinsics.astype(np.float64))
         height, width = frame.image.shape[:2]
         return resize_intrinsics(stored, (height, width), self.size).to(torch.float32)
-
-    def _read(self, key: FrameKey, fields: tuple[str, ...]) -> Frame:
-        if isinstance(self.dataset, RecordedDataset):
-            return self.dataset.read_fields(key, fields)
-        return self.dataset.read(key)
 
 
 def _source_from_target(source: Frame, target: Frame) -> Float[np.ndarray, "4 4"]:

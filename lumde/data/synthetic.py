@@ -56,7 +56,7 @@ class Synthetic(FrameDataset):
         self.config = config
         self._clips: dict[str, Clip] = {}
         self.frames = TEST_SETS[config.test_set][1] if config.test_set else tuple(range(config.frames))
-        self.expected = config.worlds * len(self.frames) if config.test_set else None
+        self.expected = TEST_SETS[config.test_set][0] * len(self.frames) if config.test_set else None
         self.begin_epoch(0)
 
     def begin_epoch(self, epoch: int) -> None:

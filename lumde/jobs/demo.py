@@ -43,8 +43,8 @@ class Budget:
     drive_frames: int
 
 
-FULL = Budget(4.6, 1.6, 24, 40, TEST_WORLDS, 40)
-QUICK = Budget(0.12, 0.06, 4, 12, 2, 8)
+FULL = Budget(4.7, 1.6, 40, 24, TEST_WORLDS, 40)
+QUICK = Budget(0.1, 0.05, 4, 12, 2, 8)
 
 
 @dataclass

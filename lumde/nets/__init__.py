@@ -6,6 +6,7 @@ from lumde.nets.critic_transformer import CriticTransformer
 from lumde.nets.depth_mobile import DepthMobile
 from lumde.nets.depth_resnet import DepthResnet
 from lumde.nets.depth_small import DepthSmall
+from lumde.nets.pose_correlation import PoseCorrelation
 from lumde.nets.pose_resnet import PoseResnet
 from lumde.nets.pose_small import PoseSmall
 
@@ -16,6 +17,7 @@ DEPTH_NETS: dict[str, type[DepthNet]] = {
 }
 POSE_NETS: dict[str, type[PoseNet]] = {
     "pose_small": PoseSmall,
+    "pose_correlation": PoseCorrelation,
     "pose_resnet": PoseResnet,
 }
 CRITICS: dict[str, type[Critic]] = {

@@ -68,7 +68,7 @@ def drive(
         pitch: mean angle of the camera below the road's slope, radians.
     """
     frames = np.arange(MAX_FRAMES, dtype=np.float64)
-    height = rng.uniform(1.2, 2.0)
+    height = rng.uniform(1.5, 2.0)
     speeds = speed * (1 + _sway(rng, frames, 0.15, 40.0) + _sway(rng, frames, 0.04, 9.0))
     along = np.concatenate([[0.0], np.cumsum(speeds[1:])])
     x, z, heading = course.at(along, lane + _sway(rng, frames, 0.3, 35.0))

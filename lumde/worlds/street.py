@@ -46,7 +46,7 @@ def make_street(seed: int) -> World:
         setback=float(rng.uniform(0.0, 3.5)),
         lane=float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.5) * half_road),
     )
-    fov_deg = float(rng.uniform(55.0, 90.0))
+    fov_deg = float(rng.uniform(46.0, 66.0))
     pitch = float(np.radians(rng.uniform(1.0, 7.0)))
     poses = drive(rng, course, speed, layout.lane, pitch)
     kit = Kit(rng, atlas.names)
@@ -152,7 +152,7 @@ def _parked(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
     rng, solids = kit.rng, []
     gap = layout.half_road - 1.0 - abs(layout.lane) if side * layout.lane > 0 else 3.0
     on_pavement = gap < 2.1
-    density = rng.uniform(0.1, 0.75)
+    density = rng.uniform(0.05, 0.5)
     aside = layout.half_road + (1.1 if on_pavement else -1.05)
     if on_pavement and layout.pavement < 2.0:
         return []
