@@ -185,6 +185,17 @@ def natural_key(name: str) -> tuple[Any, ...]:
     return (parts[0], *(piece for pair in zip(digits, parts[2::2], strict=True) for piece in pair))
 
 
+def require_unused(path: Path, resume: bool = False) -> None:
+    """Raise UsageError where an output folder holds something already, unless `resume`."""
+    try:
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path}: is a file, a folder is needed")
+        if path.is_dir() and any(path.iterdir()) and not resume:
+            raise UsageError(f"{path}: exists and is not empty; choose another --out, or --resume to go on")
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot be looked at ({error.strerror or error})") from error
+
+
 def claim_output(path: Path, resume: bool = False) -> Path:
     """Make an output folder; an existing non-empty one is refused unless `resume`.
 
@@ -192,11 +203,8 @@ def claim_output(path: Path, resume: bool = False) -> Path:
         UsageError: `path` holds something already.
         ResourceError: `path` cannot be written.
     """
+    require_unused(path, resume)
     try:
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"{path}: is a file, a folder is needed")
-        if path.is_dir() and any(path.iterdir()) and not resume:
-            raise UsageError(f"{path}: exists and is not empty; choose another --out, or --resume to go on")
         path.mkdir(parents=True, exist_ok=True)
         probe = _temporary(path / "probe")
         probe.write_bytes(b"")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lumde.structures import FrameBatch
 
 MAX_IN_A_ROW = 25  # then the weights themselves are suspect: rewind
+MAX_SHARE, RECENT = 0.01, 1000  # or when more than this share of the recent steps was thrown away
 WINDOW = 200  # finite losses a spike is judged against
 SPIKE_FACTOR = 10.0  # a loss this many times the running median is not learned from
 
@@ -29,11 +30,13 @@ class Guard:
     rewinds: int = 0
     last_reason: str = ""
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))  # True = thrown away
 
     def note_bad(self, reason: str) -> None:
         """Count a thrown-away step."""
         self.last_reason = reason
         self.in_a_row += 1
+        self.recent.append(True)
         if reason.startswith("batch"):
             self.bad_batches += 1
         elif reason.startswith("spike"):
@@ -44,6 +47,7 @@ class Guard:
     def note_good(self, loss: float) -> None:
         """Count a step that was taken."""
         self.in_a_row = 0
+        self.recent.append(False)
         self.losses.append(loss)
 
     def is_spike(self, loss: float) -> bool:
@@ -57,7 +61,8 @@ class Guard:
     @property
     def lost(self) -> bool:
         """True when skipping no longer helps."""
-        return self.in_a_row >= MAX_IN_A_ROW
+        often = len(self.recent) == RECENT and sum(self.recent) > MAX_SHARE * RECENT
+        return self.in_a_row >= MAX_IN_A_ROW or often
 
     def counts(self) -> dict[str, int]:
         """What was skipped so far, for logs and results."""

@@ -78,7 +78,7 @@ class RunLog:
         row = {"step": step, **{k: v if math.isfinite(v) else None for k, v in values.items()}}
         with self.metrics.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
-        self._to_board("add_scalar", values, step)
+        self._to_board("add_scalar", {k: v for k, v in values.items() if math.isfinite(v)}, step)
 
     def _to_board(self, call: str, values: Mapping[str, Any], step: int) -> None:
         if self.board is None:

@@ -87,6 +87,7 @@ class Loop:
         """Train to the end of the budget, or save and raise Interrupted on a signal."""
         checkpoints = folder / "checkpoints"
         started, before = time.monotonic(), self.seconds
+        self._clock = (self.step + WARMUP_TIMED, before)  # step at which timing begins, seconds then
         batches = {name: stream.iterate(self.step) for name, stream in self.streams.items()}
         with StopRequest() as stop:
             while not self.finished:
@@ -102,6 +103,7 @@ class Loop:
                 if self.guard.lost:
                     self._rewind(checkpoints, log)
                 if self._due(self.config.log_every_steps):
+                    values |= {name: count for name, count in self.guard.counts().items() if count}
                     log.scalars(self.step - 1, values, self.total_wait / max(1e-9, self.seconds - before))
                 if self._due(self.config.picture_every_steps):
                     self._log_pictures(log, batch)
@@ -112,6 +114,7 @@ class Loop:
                     and self.config.validate_every_steps
                     and self._due(self.config.validate_every_steps)
                 ):
+                    self.refresh_model()
                     log.validation(self.step - 1, validate())
                 stop.raise_if_received(f"stopped at step {self.step}, state saved; go on with --resume")
 
@@ -126,7 +129,7 @@ class Loop:
         self.method.train()
         for name, frames in batch.items():
             if field := bad_field(frames):
-                self.guard.note_bad(f"batch: non-finite {name}.{field} in {', '.join(frames.keys[:2])}")
+                self.guard.note_bad(f"batch: non-finite {name}.{field} ({_names(batch)})")
                 return {"loss": math.nan}
         values: dict[str, float] = {}
         for phase in self.optimizers:
@@ -138,7 +141,7 @@ class Loop:
             values |= numbers
             if reason:
                 restore_buffers(self.method, buffers)
-                self.guard.note_bad(reason)
+                self.guard.note_bad(f"{reason} ({_names(batch)})")
                 return values
         self.guard.note_good(values["loss"])
         if self.averaged is not None:
@@ -218,10 +221,11 @@ class Loop:
         """Turn a budget in minutes into a number of steps, once."""
         if self.steps:
             return
-        if self.step == WARMUP_TIMED:
-            self._timed_from = self.seconds
-        elif self.step >= WARMUP_TIMED + TIMED:
-            pace = (self.seconds - self._timed_from) / (self.step - WARMUP_TIMED)
+        first, seconds = self._clock
+        if self.step == first:
+            self._clock = (first, self.seconds)
+        elif self.step >= first + TIMED:
+            pace = (self.seconds - seconds) / (self.step - first)
             left = self.config.minutes * 60 - self.seconds
             self.steps = self.step + max(1, int(left / pace))
             log.set_total(self.steps)
@@ -232,9 +236,9 @@ class Loop:
         found = checkpoint.newest(checkpoints) if checkpoints.is_dir() else None
         if found is None or self.guard.rewinds:
             raise NumericsError(
-                f"step {self.step}: {self.guard.in_a_row} bad steps in a row, the last: "
+                f"step {self.step}: too many bad steps ({self.guard.in_a_row} in a row), the last: "
                 f"{self.guard.last_reason}; "
-                "lower optimizer.rate, or look at the data named above"
+                "lower optimizer.rate, or look at those frames"
             )
         here, counts, steps, seconds = self.step, self.guard.counts(), self.steps, self.seconds
         self.restore(found[0])
@@ -250,6 +254,11 @@ class Loop:
         with torch.no_grad():
             log.pictures(self.step - 1, self.method.pictures(batch))
         self.method.train()
+
+
+def _names(batch: dict[str, FrameBatch]) -> str:
+    """Frames of a batch, for messages."""
+    return ", ".join(key for frames in batch.values() for key in frames.keys[:2]) + ", ..."
 
 
 def _step_seed(seed: int, step: int) -> int:

@@ -21,9 +21,10 @@ from lumde.engine.loop import Loop, LoopConfig
 from lumde.engine.optimize import OptimizerConfig
 from lumde.engine.validate import Validation, ValidationConfig
 from lumde.errors import ConfigError
-from lumde.files import claim_output, parse_yaml, read_text, write_json, write_text
+from lumde.files import claim_output, parse_yaml, read_text, require_unused, write_json, write_text
 from lumde.methods import METHODS
 from lumde.methods.base import Method
+from lumde.methods.video import VideoTerms
 from lumde.models import DepthModel, ModelConfig, build_net, save
 from lumde.nets import DEPTH_NETS
 from lumde.nets.base import DepthNet
@@ -87,8 +88,9 @@ def train(
     Raises:
         LumdeError: the child that fits what went wrong; state up to then is saved in `out`.
     """
-    claim_output(out, resume)
+    require_unused(out, resume)
     parts = prepare(config, opened or {})
+    claim_output(out, resume)
     found = checkpoint.newest(out / "checkpoints") if resume else None
     if found:
         _require_same(config, out / "config.yaml")
@@ -124,10 +126,12 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     if config.loop.channels_last:
         method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     method.network_dtype = network_dtype(config.loop.precision, device)
-    unit = "metres" if config.snippets.stereo else method.unit
+    for module in method.modules():
+        if isinstance(module, VideoTerms):
+            module.stereo = config.snippets.stereo
     model = DepthModel(
         ModelConfig(
-            net=config.student, height=config.snippets.height, width=config.snippets.width, unit=unit
+            net=config.student, height=config.snippets.height, width=config.snippets.width, unit=method.unit
         ),
         build_net(config.student),
     )
@@ -216,6 +220,9 @@ def _differences(old: Any, new: Any, path: str) -> list[str]:
 def _result(config: TrainConfig, loop: Loop, validation: Validation | None) -> dict[str, Any]:
     result: dict[str, Any] = {
         "method": config.method.name,
+        "student": to_dict(config.student),
+        "teacher": to_dict(config.teacher),
+        "data": to_dict(config.data),
         "seed": config.loop.seed,
         "budget": {"steps": config.loop.steps} if config.loop.steps else {"minutes": config.loop.minutes},
         "steps": loop.step,

@@ -10,6 +10,7 @@ from lumde.data.base import FrameDataset
 from lumde.data.loader import Batches, LoaderConfig
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine.log import to_numbers
+from lumde.errors import DataError
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.methods.base import Method
 from lumde.models import DepthModel
@@ -50,25 +51,16 @@ class Validation:
         dataset: FrameDataset = build(DATASETS, config.data)
         stride = max(1, -(-len(dataset.targets) // config.max_frames))
         dataset.targets = dataset.targets[::stride]
-        batches = None
-        if set(method.needs) <= set(dataset.provides):
-            batches = Batches(
-                Snippets(dataset, snippets, method.needs),
-                LoaderConfig(batch=4),
-                None,
-                0,
-            )
-        return cls(method, model, dataset, batches, config.align)
+        return cls(method, model, dataset, _batches(method, dataset, snippets), config.align)
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
-        """Evaluate the student as it stands."""
+        """Evaluate the model as the loop last refreshed it, and the method's terms as it stands."""
         values: dict[str, float] = {}
         self.method.eval()
         if self.batches is not None:
             values["val_loss"] = self._loss(self.batches)
         if "depth" in self.dataset.provides:
-            self.model.net.load_state_dict(self.method.student.state_dict())
             device = next(self.method.parameters()).device
             predict = image_predictor(self.model.to(device).eval().disparity, device)
             summary = evaluate_frames(predict, self.dataset, align=self.align).summary
@@ -84,3 +76,14 @@ class Validation:
             terms = self.method.terms({"main": batches.at(step).to(device)}, self.method.phases[0], 0)
             total += sum(to_numbers(terms).values())
         return total / LOSS_BATCHES
+
+
+def _batches(method: Method, dataset: FrameDataset, snippets: SnippetConfig) -> Batches | None:
+    """Snippets of the validation set, None where it has no neighbours or fields that the terms need."""
+    if not set(method.needs) <= set(dataset.provides):
+        return None
+    try:
+        found = Snippets(dataset, snippets, method.needs)
+    except DataError:
+        return None  # e.g. single frames of a frozen test set
+    return Batches(found, LoaderConfig(batch=4), None, 0)

@@ -9,14 +9,14 @@ every setting but the teacher's terms.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lumde.data.synthetic import Synthetic
 from lumde.engine.run import TrainConfig, load_config, train
 from lumde.evaluators.accuracy import evaluate_frames, evaluate_trivial, image_predictor
-from lumde.files import claim_output, package_file, write_json
+from lumde.files import claim_output, package_file, read_json, write_json
 from lumde.jobs.predict import CameraChoice, predict_source
 from lumde.media.images import write_png
 from lumde.metrics.cost import network_cost
@@ -78,7 +78,7 @@ def run_demo(out: Path, quick: bool, seed: int, say: Callable[[str], None]) -> d
     steps = train_networks(demo, configs, worlds)
     rows, panels = demo.stage("evaluate on unseen worlds", lambda: evaluate_networks(demo, worlds))
     demo.stage("depth of an unseen drive", lambda: export_drive(demo))
-    summary = summarise(demo, quick, steps, rows)
+    summary = summarise(demo, quick, steps, rows, panels)
     write_json(out / "summary.json", summary)
     write_report(out / "report.html", summary, panels, {name: read_metrics(out / name) for name in NETWORKS})
     return summary
@@ -177,7 +177,11 @@ def export_drive(demo: Demo) -> None:
 
 
 def summarise(
-    demo: Demo, quick: bool, steps: dict[str, int], rows: dict[str, dict[str, Any]]
+    demo: Demo,
+    quick: bool,
+    steps: dict[str, int],
+    rows: dict[str, dict[str, Any]],
+    panels: list[Panel],
 ) -> dict[str, Any]:
     """Everything the report prints, and what it was aimed at."""
     return {
@@ -186,15 +190,18 @@ def summarise(
         "test_set": TEST_SET,
         "worlds": demo.budget.test_worlds,
         "generator": VERSION,
+        "budget": asdict(demo.budget),
+        "environment": environment_facts(demo.out / "teacher"),
         "seconds": {**demo.seconds, "total": round(sum(demo.seconds.values()), 2)},
         "steps": steps,
-        "aims": aims(rows, quick),
+        "pictures": {panel.title: panel.abs_rel for panel in panels},
+        "aims": aims(rows),
         **rows,
     }
 
 
-def aims(rows: dict[str, dict[str, Any]], quick: bool) -> list[dict[str, Any]]:
-    """What the demo promises, what it reached. A quick run is too short for any of it and says so."""
+def aims(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the demo promises and what it reached."""
     teacher, student = rows["teacher"]["abs_rel"], rows["student"]["abs_rel"]
     alone = rows["student_without_distillation"]["abs_rel"]
     trivial = min(rows[name]["abs_rel"] for name in TRIVIAL)
@@ -205,6 +212,7 @@ def aims(rows: dict[str, dict[str, Any]], quick: bool) -> list[dict[str, Any]]:
         ("student abs_rel / teacher abs_rel", student / teacher, 1.05),
         ("student abs_rel / undistilled student abs_rel, equal steps", student / alone, 0.75),
         ("student MACs / teacher MACs", macs, 0.1),
+        # A floor, hence the signs: the test worlds must be hard for a guess.
         ("constant depth abs_rel: the test is not trivial", -rows["constant_depth"]["abs_rel"], -0.3),
     ]
     return [
@@ -216,6 +224,13 @@ def aims(rows: dict[str, dict[str, Any]], quick: bool) -> list[dict[str, Any]]:
         }
         for name, value, limit in limits
     ]
+
+
+def environment_facts(run: Path) -> dict[str, Any]:
+    """Hardware and versions the numbers depend on, as the first run recorded them."""
+    facts = read_json(run / "environment.json")
+    versions = {name: facts["packages"][name] for name in ("torch", "kornia", "embreex")}
+    return {key: facts[key] for key in ("cpu", "cores", "threads", "python")} | versions
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

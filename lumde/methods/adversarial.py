@@ -109,7 +109,7 @@ class Adversarial(Method):
             terms["pair"] = self.config.pair_weight * self._pair(frames, output, student, teacher, nodes)
         if holistic:
             assert self.critic is not None
-            scores = self.run(self.critic, self._maps(student, teacher))
+            scores = self.run(self.critic, self._maps(student, teacher, frames.mask))
             terms["holistic"] = self.config.holistic_weight * student_loss(scores)
         return terms
 
@@ -133,7 +133,7 @@ class Adversarial(Method):
         """WGAN-GP: teacher maps are real, student maps are fake."""
         assert self.critic is not None
         teacher, student = self._depths(frames)
-        real, fake = self._maps(teacher, teacher), self._maps(student, teacher)
+        real, fake = (self._maps(depth, teacher, frames.mask) for depth in (teacher, student))
         real_scores, fake_scores = self.run(self.critic, real), self.run(self.critic, fake)
         self.monitors |= {
             "score_real": real_scores.detach().mean(),
@@ -154,36 +154,38 @@ class Adversarial(Method):
             student = self.student.depth(self.run(self.student, frames.jittered).disp)
         return self.teacher.depth(frames.image), student
 
-    def _maps(
-        self, depth: Float[Tensor, "b 1 h w"], teacher: Float[Tensor, "b 1 h w"]
-    ) -> Float[Tensor, "b 1 h w"]:
-        """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone."""
+    def _maps(self, depth: Tensor, teacher: Tensor, mask: Tensor | None) -> Float[Tensor, "b 1 h w"]:
+        """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone.
+
+        Masked pixels enter no statistic and are 0 in every map.
+        """
+        use = torch.ones_like(teacher) if mask is None else mask.to(teacher.dtype)
+        count = use.sum((1, 2, 3), keepdim=True).clamp(min=1)
         log_teacher = teacher.log()
-        mean = log_teacher.mean((1, 2, 3), keepdim=True)
-        spread = log_teacher.std((1, 2, 3), keepdim=True).clamp(min=1e-3)
-        return (depth.log() - mean) / spread
+        mean = (use * log_teacher).sum((1, 2, 3), keepdim=True) / count
+        spread = ((use * (log_teacher - mean).square()).sum((1, 2, 3), keepdim=True) / count).sqrt()
+        return use * (depth.log() - mean) / spread.clamp(min=1e-3)
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
-        """Input, teacher, student, their difference."""
+        """Input, student, teacher and their difference, warped source and auto-mask: whatever there is."""
         frames = batch["main"]
-        student = self.student.depth(self.run(self.student, frames.image).disp)
-        if self.teacher is None:
-            return {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
-        teacher = self.teacher.depth(frames.image)
-        difference = (student / teacher).log().abs()[0].clamp(max=1).expand(3, -1, -1)
-        return {
-            "input": frames.image[0],
-            "teacher": disparity_picture(1 / teacher[0, 0]),
-            "student": disparity_picture(1 / student[0, 0]),
-            "difference": difference,
-        }
+        output = self.run(self.student, frames.image)
+        student = self.student.depth(output.disp)
+        shown = {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
+        if self.teacher is not None:
+            teacher = self.teacher.depth(frames.image)
+            shown["teacher"] = disparity_picture(1 / teacher[0, 0])
+            shown["difference"] = (student / teacher).log().abs()[0].clamp(max=1).expand(3, -1, -1)
+        if self.video:
+            shown |= self.video(self.student, output, frames, self.run).pictures()
+        return shown
 
     @property
     def unit(self) -> Unit:
         """The student inherits the teacher's scale, or that of recorded poses."""
         if self.imitates and self.teacher is not None:
             return self.teacher.unit
-        return "metres" if self.video and self.video.recorded else "relative"
+        return self.video.unit if self.video else "relative"
 
     @property
     def pose_net(self) -> nn.Module | None:

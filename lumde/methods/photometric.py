@@ -48,17 +48,13 @@ class Photometric(Method):
         frames = batch["main"]
         output = self.run(self.student, frames.image)
         result = self.video(self.student, output, frames, self.run)
-        return {
-            "input": frames.image[0],
-            "depth": disparity_picture(output.disp[0, 0]),
-            "warped": result.warped[0, 0],
-            "automask": (~result.identity_wins[0]).float().expand(3, -1, -1),
-        }
+        shown = {"input": frames.image[0], "depth": disparity_picture(output.disp[0, 0])}
+        return shown | result.pictures()
 
     @property
     def unit(self) -> Unit:
-        """Metres with recorded poses; a pose network leaves the scale open."""
-        return "metres" if self.video.recorded else "relative"
+        """Metres with recorded poses or a stereo baseline; a pose network leaves the scale open."""
+        return self.video.unit
 
     @property
     def pose_net(self) -> nn.Module | None:

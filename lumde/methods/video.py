@@ -22,7 +22,7 @@ from lumde.models import build_pose_net
 from lumde.nets import POSE_NETS
 from lumde.nets.base import DepthNet, PoseNet
 from lumde.registry import Named, choice
-from lumde.structures import RIGHT, DepthOutput, FrameBatch
+from lumde.structures import RIGHT, DepthOutput, FrameBatch, Unit
 
 TIE_BREAK = 1e-5  # size of the noise that breaks ties between unwarped sources (arXiv:1806.01260, code)
 OUT_OF_VIEW = 1e3  # error of a pixel that a source does not see: never the minimum, finite
@@ -65,6 +65,11 @@ class VideoResult:
     warped: Float[Tensor, "b s 3 h w"]
     identity_wins: Bool[Tensor, "b 1 h w"]
 
+    def pictures(self) -> dict[str, Float[Tensor, "3 h w"]]:
+        """First warped source and auto-mask (white = used) of the first sample."""
+        used = (~self.identity_wins[0]).float().expand(3, -1, -1)
+        return {"warped": self.warped[0, 0], "automask": used}
+
 
 class VideoTerms(nn.Module):
     """Pose network and photometric terms on the student's side."""
@@ -84,6 +89,11 @@ class VideoTerms(nn.Module):
         return isinstance(self.pose, RecordedPose)
 
     @property
+    def unit(self) -> Unit:
+        """Metres where the recording tells a length: poses, or the baseline of a stereo partner."""
+        return "metres" if self.recorded or self.stereo else "relative"
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Fields the stream must provide."""
         return ("sources", "pose") if self.recorded else ("sources",)
@@ -101,6 +111,8 @@ class VideoTerms(nn.Module):
         motions = [torch.empty(0)] * len(batch.offsets)
         if batch.source_from_target is not None:
             motions = list(batch.source_from_target.unbind(1))
+        if not moving:
+            return torch.stack(motions, 1)
         first, second = [], []
         for i in moving:
             pair = (batch.jittered, batch.sources_jittered[:, i])
@@ -129,7 +141,9 @@ class VideoTerms(nn.Module):
             if self.config.geometry_weight and scale == 0:
                 difference = self._depth_difference(net, warped, batch, run)
                 errors = errors * (1 - difference.detach())
-                geometry.append(_masked_mean(difference, warped.inside.view_as(difference)))
+                seen = warped.inside.view_as(difference)
+                seen = seen if batch.mask is None else seen & batch.mask
+                geometry.append(_masked_mean(difference, seen))
             result = minimum_reprojection(errors, identity, weight, self._noise(identity))
             photometric.append(result.loss)
             smoothness.append(_smoothness(disp, batch) / 2**scale)

@@ -53,3 +53,13 @@ def test_gives_up_after_many_bad_steps_in_a_row_only() -> None:
         guard.note_bad("student: loss is nan")
     assert guard.lost
     assert guard.counts() == {"bad_batches": 1, "bad_steps": 48, "spikes": 0, "rewinds": 0}
+
+
+def test_gives_up_when_more_than_one_step_in_a_hundred_is_bad() -> None:
+    guard = Guard()
+    for step in range(1000):
+        guard.note_bad("student: loss is nan") if step % 100 == 0 else guard.note_good(1.0)
+    assert not guard.lost  # ten of a thousand
+    guard.note_bad("student: loss is nan")
+    guard.note_bad("student: loss is nan")
+    assert guard.lost

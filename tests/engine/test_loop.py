@@ -13,9 +13,10 @@ from lumde.config import parse
 from lumde.data.base import FrameDataset
 from lumde.engine import checkpoint
 from lumde.engine.run import TrainConfig, train
+from lumde.engine.validate import ValidationConfig
 from lumde.errors import CheckpointError, ConfigError, Interrupted, NumericsError, UsageError
 from lumde.methods.video import VideoTerms
-from lumde.models import DepthModel, ModelConfig
+from lumde.models import DepthModel, ModelConfig, load
 from lumde.nets.depth_small import DepthSmall
 from lumde.structures import Frame, FrameKey
 
@@ -131,7 +132,7 @@ def test_bad_pixels_are_counted_and_leave_no_trace(tmp_path) -> None:
 
 
 def test_nothing_but_bad_batches_gives_up_with_exit_code_5(tmp_path) -> None:
-    with pytest.raises(NumericsError, match="25 bad steps in a row.*non-finite main.depth") as error:
+    with pytest.raises(NumericsError, match="25 in a row.*non-finite main.depth") as error:
         run(tmp_path / "run", method="supervised", dataset=Wall(bad=range(12)), steps=60)
     assert error.value.exit_code == 5
 
@@ -218,3 +219,27 @@ def test_run_folder_holds_what_the_contract_says(tmp_path) -> None:
         p.name for p in (out / "model").iterdir()
     }
     assert "TOKEN" not in (out / "environment.json").read_text()
+
+
+def test_shipped_weights_are_the_averaged_ones_even_with_validation(tmp_path) -> None:
+    """Validation looks at the model that is shipped, and must not replace its weights by the raw ones."""
+    out = tmp_path / "run"
+    values = config("supervised", validate_every_steps=4)
+    values.validation = parse(
+        {"data": {"name": "synthetic", "worlds": 1, "frames": 3, "height": 32, "width": 64}}, ValidationConfig
+    )
+    result = train(values, out, quiet=True, opened={"main": Wall()})
+    assert {"val_loss", "val_abs_rel"} <= result["validation"].keys()
+    tensors = final_state(out)
+    averaged = {k.removeprefix("ema.module."): v for k, v in tensors.items() if k.startswith("ema.module.")}
+    shipped = load(out / "model").net.state_dict()
+    assert all(torch.equal(shipped[k], v) for k, v in averaged.items())
+    raw = tensors["method.student.heads.0.0.weight"]
+    assert not torch.equal(raw, averaged["heads.0.0.weight"])  # the control: they do differ
+
+
+def test_minutes_survive_a_stop_during_calibration(tmp_path, interrupt_at) -> None:
+    interrupt_at(8, signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "run", steps=0, minutes=0.03)
+    assert run(tmp_path / "run", resume=True, steps=0, minutes=0.03)["steps"] > 20
