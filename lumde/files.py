@@ -223,29 +223,6 @@ def require_space(folder: Path, needed_bytes: int) -> None:
         raise ResourceError(f"{folder}: {needed} needed, {has} free; free some space or choose another disk")
 
 
-def package_folder(kind: str) -> Path:
-    """Folder of files that travel with the package ("configs", "splits"), in a wheel or a checkout."""
-    here = Path(__file__).resolve().parent
-    return here / kind if (here / kind).is_dir() else here.parent / kind
-
-
-def package_file(kind: str, name: str, suffix: str) -> Path:
-    """A user's own file, or one that travels with the package, by name.
-
-    Raises:
-        UsageError: neither exists; the message lists what there is.
-    """
-    own = Path(name)
-    if own.is_file():
-        return own
-    folder = package_folder(kind)
-    known = {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob(f"*{suffix}")}
-    wanted = name.removeprefix(f"{kind}/").removesuffix(suffix)
-    if wanted in known:
-        return known[wanted]
-    raise UsageError(f"{name}: no such file, and not one of: {', '.join(sorted(known))}")
-
-
 def printable(text: str) -> str:
     """Replace control and invisible characters (terminal escapes in file names) by '?'."""
     return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "?" for c in text)

@@ -11,7 +11,7 @@ import pytest
 
 import lumde
 from lumde.engine.run import load_config
-from lumde.files import package_file, package_folder
+from lumde.packaged import package_file, package_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,7 +53,7 @@ def test_a_wheel_runs_without_its_checkout(tmp_path: Path) -> None:
     shipped = {path.relative_to(site) for path in site.rglob("*")}
     for kind in ("configs", "splits"):
         assert {path.relative_to(ROOT) for path in (ROOT / kind).rglob("*") if path.is_file()} <= shipped
-    code = "from lumde.files import package_file as f; print(f('configs', 'photometric', '.yaml'))"
+    code = "from lumde.packaged import package_file as f; print(f('configs', 'photometric', '.yaml'))"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     told = subprocess.run(
         [sys.executable, "-c", code],

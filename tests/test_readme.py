@@ -10,7 +10,7 @@ import pytest
 
 from lumde import cli
 from lumde.engine.run import load_config
-from lumde.files import package_file
+from lumde.packaged import package_file
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]

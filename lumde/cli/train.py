@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train and print the result."""
     from lumde.engine.run import load_config, train
-    from lumde.files import package_file, write_json
+    from lumde.files import write_json
+    from lumde.packaged import package_file
 
     path = package_file("configs", args.config, ".yaml")
     out = args.out or Path("runs") / path.stem

@@ -1,25 +1,18 @@
 """The published lists of frames that come with the package, and reading such lists."""
 
-from importlib.resources import files
 from pathlib import Path
 
 from lumde.config import nearest
 from lumde.errors import DataError
 from lumde.files import read_text
+from lumde.packaged import package_folder
 
 MAX_LIST_BYTES = 50_000_000
 
 
-def splits_folder() -> Path:
-    """Where the lists lie: package data when installed, `splits/` of the repository in a checkout."""
-    package = Path(str(files("lumde")))
-    installed = package / "splits"
-    return installed if installed.is_dir() else package.parent / "splits"
-
-
 def split_names(dataset: str) -> list[str]:
     """Names of the lists for a dataset, e.g. `eigen`, `eigen_zhou/train`."""
-    folder = splits_folder() / dataset
+    folder = package_folder("splits") / dataset
     return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.txt"))
 
 
@@ -30,7 +23,7 @@ def find_split(dataset: str, name: str) -> Path:
         DataError: neither; the message names the known lists.
     """
     if name in split_names(dataset):
-        return splits_folder() / dataset / f"{name}.txt"
+        return package_folder("splits") / dataset / f"{name}.txt"
     own = Path(name)
     if own.is_file():
         return own

@@ -16,11 +16,12 @@ from typing import Any
 from lumde.data.synthetic import Synthetic
 from lumde.engine.run import TrainConfig, load_config, train
 from lumde.evaluators.accuracy import evaluate_frames, evaluate_trivial, image_predictor
-from lumde.files import claim_output, package_file, read_json, write_json
+from lumde.files import claim_output, read_json, write_json
 from lumde.jobs.predict import CameraChoice, predict_source
 from lumde.media.images import write_png
 from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, DepthResult, load
+from lumde.packaged import package_file
 from lumde.report import Panel, depth_panel, write_report
 from lumde.worlds import VERSION
 
@@ -43,7 +44,7 @@ class Budget:
     drive_frames: int
 
 
-FULL = Budget(4.7, 1.6, 40, 24, TEST_WORLDS, 40)
+FULL = Budget(4.85, 1.9, 40, 24, TEST_WORLDS, 40)
 QUICK = Budget(0.1, 0.05, 4, 12, 2, 8)
 
 

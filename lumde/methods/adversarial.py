@@ -98,34 +98,38 @@ class Adversarial(Method):
     ) -> dict[str, Float[Tensor, ""]]:
         """Teacher terms, each of them optional."""
         assert self.teacher is not None
-        student, teacher = self.student.depth(output.disp), self.teacher.depth(frames.image)
+        student = self.student.depth(output.disp)
+        features: tuple[Tensor, ...] = ()
+        if self.config.pair_weight and "features" in self.teacher.gives:
+            teacher, features = self.run(self.teacher.depth_and_features, frames.image)
+        else:
+            teacher = self.run(self.teacher.depth, frames.image)
         self._seen = (frames, teacher, student.detach())
         terms = {}
         if self.config.pixel_weight:
             loss = log_l1 if self.config.pixel == "log_l1" else inverse_l1
             terms["pixel"] = self.config.pixel_weight * loss(student, teacher, frames.mask)
         if self.config.pair_weight:
-            nodes = self.config.pair_nodes
-            terms["pair"] = self.config.pair_weight * self._pair(frames, output, student, teacher, nodes)
+            pair = (
+                self._feature_pair(frames, output, features)
+                if features
+                else self._pair(frames, student, teacher)
+            )
+            terms["pair"] = self.config.pair_weight * pair
         if holistic:
             assert self.critic is not None
             scores = self.run(self.critic, self._maps(student, teacher, frames.mask))
             terms["holistic"] = self.config.holistic_weight * student_loss(scores)
         return terms
 
-    def _pair(
-        self,
-        frames: FrameBatch,
-        output: DepthOutput,
-        student: Tensor,
-        teacher: Tensor,
-        nodes: tuple[int, int],
-    ) -> Tensor:
-        """Affinities of deepest features where both have them, else of the depth maps' patches."""
-        assert self.teacher is not None
-        if "features" in self.teacher.gives and output.features:
-            deepest = self.teacher.features(frames.image)[-1]
-            return pairwise_affinity(output.features[-1].float(), deepest.float(), nodes, valid=frames.mask)
+    def _feature_pair(self, frames: FrameBatch, output: DepthOutput, features: tuple[Tensor, ...]) -> Tensor:
+        """Affinities of the deepest encoder maps."""
+        ours, theirs = output.features[-1].float(), features[-1].float()
+        return pairwise_affinity(ours, theirs, self.config.pair_nodes, valid=frames.mask)
+
+    def _pair(self, frames: FrameBatch, student: Tensor, teacher: Tensor) -> Tensor:
+        """Affinities of the depth maps' patches, where a teacher gives no features."""
+        nodes = self.config.pair_nodes
         ours, theirs = (depth_nodes(depth, nodes, valid=frames.mask) for depth in (student, teacher))
         return pairwise_affinity(ours, theirs, nodes, valid=frames.mask)
 

@@ -1,7 +1,7 @@
 """The contract between a training method and the loop."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,7 +55,7 @@ class Method(nn.Module, ABC):
         """The pose network that training leaves behind, if any."""
         return None
 
-    def run(self, net: nn.Module, *inputs: Tensor) -> Any:
+    def run(self, net: Callable[..., Any], *inputs: Tensor) -> Any:
         """Run a network in `network_dtype`; geometry, warp and losses stay outside, in fp32."""
         enabled = self.network_dtype != torch.float32
         with torch.autocast(inputs[0].device.type, dtype=self.network_dtype, enabled=enabled):

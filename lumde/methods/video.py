@@ -74,6 +74,8 @@ class VideoResult:
 class VideoTerms(nn.Module):
     """Pose network and photometric terms on the student's side."""
 
+    stereo: bool = False  # set by the recipe: a partner with a known baseline is among the sources
+
     def __init__(self, config: VideoConfig) -> None:
         """Build the pose network that the config names."""
         super().__init__()

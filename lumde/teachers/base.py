@@ -37,6 +37,12 @@ class Teacher(nn.Module, ABC):
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size, fp32, in `unit`; images are RGB in [0, 1]."""
 
+    def depth_and_features(
+        self, images: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b 1 h w"], tuple[Float[Tensor, "b _ _ _"], ...]]:
+        """Both answers; teachers that can, look at the images only once."""
+        return self.depth(images), self.features(images)
+
     def features(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
         """Encoder maps, finest first; none unless `gives` says so."""
         return ()

@@ -37,7 +37,15 @@ class RunTeacher(Teacher):
         """Depth at the images' size; the network sees them at its own."""
         return 1.0 / resize_disparity(self.model(images), (images.shape[-2], images.shape[-1]))
 
+    def depth_and_features(
+        self, images: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b 1 h w"], tuple[Float[Tensor, "b _ _ _"], ...]]:
+        """Depth at the images' size and encoder maps at the model's, from one pass."""
+        model = cast(DepthModel, self.model.net)
+        output = model.net(model.resized(images))
+        disparity = 1.0 / model.net.depth(output.disp)
+        return 1.0 / resize_disparity(disparity, (images.shape[-2], images.shape[-1])), output.features
+
     def features(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
         """Encoder maps at the model's input size, finest first."""
-        model = cast(DepthModel, self.model.net)
-        return model.net(model.resized(images)).features
+        return self.depth_and_features(images)[1]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-MAX_FRAMES = 64  # longest clip a world has room for
+MAX_FRAMES = 44  # longest clip a world has room for
 STEP = 1.0  # metres between two knots of the course
 BEHIND = 20.0  # metres of road before the start
 
@@ -42,7 +42,7 @@ class Course:
 def make_course(rng: np.random.Generator, length: float) -> Course:
     """Draw a road whose heading swings by at most about 40 degrees, over gently rolling land."""
     knots = np.arange(0.0, length + BEHIND, STEP) - BEHIND
-    swing = rng.uniform(0.0, 0.55) * rng.choice([-1.0, 1.0])
+    swing = rng.uniform(0.0, 0.3) * rng.choice([-1.0, 1.0])
     wave, phase = rng.uniform(90.0, 200.0), rng.uniform(0, 2 * np.pi)
     ripple = 0.25 * swing * np.sin(knots * (2 * np.pi / (0.37 * wave)) + 2 * phase)
     heading = swing * np.sin(knots * (2 * np.pi / wave) + phase) + ripple
@@ -72,12 +72,11 @@ def drive(
     speeds = speed * (1 + _sway(rng, frames, 0.15, 40.0) + _sway(rng, frames, 0.04, 9.0))
     along = np.concatenate([[0.0], np.cumsum(speeds[1:])])
     x, z, heading = course.at(along, lane + _sway(rng, frames, 0.3, 35.0))
-    yaw = heading + _sway(rng, frames, np.radians(1.5), 30.0) + rng.normal(0, np.radians(0.03), MAX_FRAMES)
+    yaw = heading + _sway(rng, frames, np.radians(0.5), 30.0)
     ahead_x, ahead_z, _ = course.at(along + 2.0, lane)
     slope = (course.height(ahead_x, ahead_z) - course.height(x, z)) / 2.0  # positive downhill
-    tilt = pitch + slope + _sway(rng, frames, np.radians(0.4), 11.0)
-    tilt = tilt + rng.normal(0, np.radians(0.06), MAX_FRAMES)
-    roll = _sway(rng, frames, np.radians(0.5), 23.0)
+    tilt = pitch + slope + _sway(rng, frames, np.radians(0.15), 11.0)
+    roll = _sway(rng, frames, np.radians(0.25), 23.0)
     centre = np.stack([x, course.height(x, z) - height, z], -1)
     return poses_from_angles(centre, yaw, tilt, roll)
 

@@ -12,7 +12,7 @@ from lumde.worlds.patterns import paint_street
 from lumde.worlds.scene import Light, Mover, World, join
 from lumde.worlds.solids import Solid, triangulate
 
-_VIEW = 110.0  # metres of street beyond the camera's last place
+_VIEW = 18.0  # metres of street beyond the camera's last place
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ def _closing_row(kit: Kit, layout: _Layout) -> list[Solid]:
     solids = []
     for aside in np.arange(-48.0, 49.0, 12.0):
         place = layout.place(layout.course.length, float(aside), -np.pi / 2, raised=False)
+        if kit.rng.random() < 0.2:
+            continue  # a gap through which the sky shows
         solids += furniture.building(kit, place, 5.0, 6.2, kit.new_id())
     return solids
 

@@ -4,15 +4,16 @@ from pathlib import Path
 import pytest
 
 import lumde
-from lumde.data.splits import find_split, read_split, split_names, splits_folder
+from lumde.data.splits import find_split, read_split, split_names
 from lumde.errors import DataError
+from lumde.packaged import package_folder
 
 README_ROW = re.compile(r"^\| (.+?) \| ([\d, ]+) \|", re.MULTILINE)
 
 
 def counts_of_readme() -> dict[str, int]:
     counts = {}
-    for names, numbers in README_ROW.findall((splits_folder() / "README.md").read_text()):
+    for names, numbers in README_ROW.findall((package_folder("splits") / "README.md").read_text()):
         first, *others = re.findall(r"`([^`]+)`", names)
         folder = first.rsplit("/", 1)[0]
         sizes = [int(number.replace(",", "")) for number in re.findall(r"\d+(?:,\d{3})*", numbers)]
@@ -61,4 +62,4 @@ def test_names_cannot_leave_the_folder(name):
 
 def test_lists_are_found_in_a_checkout_or_beside_the_package():
     package = Path(lumde.__file__).parent
-    assert splits_folder() in (package / "splits", package.parent / "splits")
+    assert package_folder("splits") in (package / "splits", package.parent / "splits")

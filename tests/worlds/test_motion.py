@@ -37,7 +37,7 @@ def test_drives_are_smooth_forward_motion_with_yaw(worlds):
         heading = np.unwrap(np.arctan2(poses[:, 0, 2], poses[:, 2, 2]))
         turns.append(np.degrees(np.abs(np.diff(heading))).max())
         assert np.degrees(np.abs(np.diff(heading, n=2))).max() < 0.5
-    assert max(turns) > 0.8 and max(turns) < 3
+    assert max(turns) > 0.4 and max(turns) < 3
 
 
 def test_worlds_differ_in_camera_and_light(worlds):

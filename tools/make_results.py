@@ -1,0 +1,137 @@
+"""Fill the tables of docs/results.md from docs/results/*.json, between <!-- results:NAME --> markers.
+
+Usage: python tools/make_results.py [DIR]   with DIR: copy the small JSON files of a finished run there first.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+STORE = DOCS / "results"
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
+TRIVIAL = ("constant_depth", "mean_depth", "median_depth")
+DEMO_ROWS = {
+    "teacher": "teacher",
+    "student": "student (LUMDE)",
+    "student_without_distillation": "same student, no teacher",
+    "constant_depth": "constant depth",
+    "mean_depth": "per-pixel mean map",
+    "median_depth": "per-pixel median map",
+}
+KITCHEN_ROWS = {
+    "kitchen_pm1": "photometric, pose network, sources +-1, random start",
+    "kitchen_pm3": "photometric, pose network, sources +-3, random start",
+    "kitchen_pm3_init": "photometric, pose network, sources +-3, start from worlds",
+    "kitchen_metric": "photometric, recorded poses, sources +-3, random start",
+    "kitchen_worlds_teacher": "the worlds' teacher as it is (zero-shot)",
+    "kitchen_oracle_base": "supervised oracle, teacher's size",
+    "kitchen_oracle_tiny": "supervised oracle, student's size",
+    "kitchen_student": "student, distilled (LUMDE terms)",
+    "kitchen_undistilled": "same student, no teacher, equal steps",
+}
+UNSCALED_ROWS = {
+    "kitchen_metric_unscaled": "photometric, recorded poses",
+    "kitchen_oracle_base_unscaled": "supervised oracle, teacher's size",
+    "kitchen_student_unscaled": "student, distilled",
+}
+DRIVE_ROWS = {
+    "drive_0060_worlds": "the worlds' teacher as it is (zero-shot)",
+    "drive_0060_drives": "trained on the four clips",
+}
+
+
+def collect(run: Path) -> None:
+    """Copy the results of a run of tools/run_recordings.sh, or of a demo (summary.json), into the store."""
+    if (run / "summary.json").exists():
+        shutil.copy(run / "summary.json", STORE / "demo.json")
+    for file in run.glob("*.json"):
+        if file.name not in ("summary.json",):
+            shutil.copy(file, STORE / file.name)
+    for file in run.glob("*/result.json"):
+        shutil.copy(file, STORE / f"{file.parent.name}.training.json")
+
+
+def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
+    """Rows as a Markdown table."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def demo_table() -> str:
+    """The demo's rows, sizes and speeds."""
+    summary = _read("demo")
+    rows = [{"row": title, **summary[name]} for name, title in DEMO_ROWS.items()]
+    for row in rows:
+        row["params"] = f"{row['params'] / 1e6:.2f} M" if "params" in row else None
+    return table(rows, ("row", *METRICS, "params", "gmacs", "ms"))
+
+
+def aims_table() -> str:
+    """What the demo aims at, and whether this run reached it."""
+    rows = [{**aim, "met": "yes" if aim["met"] else "**no**"} for aim in _read("demo")["aims"]]
+    return table(rows, ("name", "target", "value", "met"))
+
+
+def evaluation_table(names: dict[str, str]) -> str:
+    """Evaluations of several models on one set, trivial rows last; rows that have not run are left out."""
+    found = {name: _read(name) for name in names if (STORE / f"{name}.json").exists()}
+    rows = []
+    for name, result in found.items():
+        training = STORE / f"{name}.training.json"
+        facts = json.loads(training.read_text()) if training.exists() else {}
+        rows.append(
+            {
+                "row": names[name],
+                **result["metrics"],
+                "steps": facts.get("steps"),
+                "s": _whole(facts.get("seconds")),
+            }
+        )
+    trivial = next(iter(found.values()))["trivial"]
+    rows += [{"row": name.replace("_", " "), **trivial[name]} for name in TRIVIAL]
+    return table(rows, ("row", *METRICS, "steps", "s"))
+
+
+TABLES = {
+    "demo": demo_table,
+    "aims": aims_table,
+    "kitchen": lambda: evaluation_table(KITCHEN_ROWS),
+    "kitchen-metric": lambda: evaluation_table(UNSCALED_ROWS),
+    "drive-0060": lambda: evaluation_table(DRIVE_ROWS),
+}
+
+
+def filled(text: str) -> str:
+    """Put every table between its markers."""
+
+    def replace(match: re.Match[str]) -> str:
+        return f"<!-- results:{match[1]} -->\n{TABLES[match[1]]()}\n<!-- /results -->"
+
+    return re.sub(r"<!-- results:([a-z0-9-]+) -->.*?<!-- /results -->", replace, text, flags=re.DOTALL)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return json.loads((STORE / f"{name}.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    STORE.mkdir(parents=True, exist_ok=True)
+    for argument in sys.argv[1:]:
+        collect(Path(argument))
+    page = DOCS / "results.md"
+    page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
