@@ -1,4 +1,4 @@
-"""Fill the tables of docs/results.md from docs/results/*.json, between <!-- results:NAME --> markers.
+"""Fill the tables of docs/results.md and README.md from docs/results/*.json (<!-- results:NAME --> markers).
 
 Usage: python tools/make_results.py [DIR]   with DIR: copy the small JSON files of a finished run there first.
 """
@@ -62,13 +62,13 @@ def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
-def demo_table() -> str:
+def demo_table(columns: tuple[str, ...] = ("row", *METRICS, "params", "gmacs", "ms")) -> str:
     """The demo's rows, sizes and speeds."""
     summary = _read("demo")
     rows = [{"row": title, **summary[name]} for name, title in DEMO_ROWS.items()]
     for row in rows:
         row["params"] = f"{row['params'] / 1e6:.2f} M" if "params" in row else None
-    return table(rows, ("row", *METRICS, "params", "gmacs", "ms"))
+    return table(rows, columns)
 
 
 def aims_table() -> str:
@@ -98,6 +98,7 @@ def evaluation_table(names: dict[str, str]) -> str:
 
 
 TABLES = {
+    "demo-short": lambda: demo_table(("row", "abs_rel", "a1", "params", "gmacs", "ms")),
     "demo": demo_table,
     "aims": aims_table,
     "kitchen": lambda: evaluation_table(KITCHEN_ROWS),
@@ -133,5 +134,5 @@ if __name__ == "__main__":
     STORE.mkdir(parents=True, exist_ok=True)
     for argument in sys.argv[1:]:
         collect(Path(argument))
-    page = DOCS / "results.md"
-    page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in (DOCS / "results.md", DOCS.parent / "README.md"):
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
