@@ -12,6 +12,7 @@ from typing import Any
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 STORE = DOCS / "results"
+TRAINING_FACTS = ("method", "seed", "budget", "steps", "seconds", "skipped", "snippets")  # no paths
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 TRIVIAL = ("constant_depth", "mean_depth", "median_depth")
 DEMO_ROWS = {
@@ -52,7 +53,11 @@ def collect(run: Path) -> None:
         if file.name not in ("summary.json",):
             shutil.copy(file, STORE / file.name)
     for file in run.glob("*/result.json"):
-        shutil.copy(file, STORE / f"{file.parent.name}.training.json")
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        kept = {key: facts[key] for key in TRAINING_FACTS}
+        (STORE / f"{file.parent.name}.training.json").write_text(
+            json.dumps(kept, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:

@@ -26,7 +26,7 @@ kitchen() { # NAME MODEL [option ...]: the held-out frames; maps of the trivial 
 # (b) the kitchen: teachers with three kinds of motion, oracle, students
 run kitchen_pm1 kitchen_teacher data.root="$indoor" snippets.offsets=[-1,1]
 run kitchen_pm3 kitchen_teacher data.root="$indoor"
-run kitchen_pm3_init kitchen_teacher data.root="$indoor" student.init="$worlds"
+run kitchen_pm3_init kitchen_teacher data.root="$indoor" student.init="$worlds" student.max_depth=4.0 student.scales=1
 run kitchen_metric kitchen_metric_teacher data.root="$indoor"
 run kitchen_oracle_base kitchen_oracle data.root="$indoor"
 run kitchen_oracle_tiny kitchen_oracle data.root="$indoor" student.size=tiny
@@ -56,7 +56,7 @@ if [ ! -d "$drives" ]; then
         for sequence in "$out/part_$part"/*/; do mv "$sequence" "$drives/${part}_$(basename "$sequence")"; done
     done
 fi
-run drives drives_photometric data.root="$drives" student.init="$worlds"
+run drives drives_photometric data.root="$drives" student.init="$worlds" student.max_depth=4.0 student.scales=1
 
 # (c) drive 0060, ground truth from its 13 velodyne scans: a drive that no network here has seen
 for name in worlds drives; do
