@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 TIMED_RUNS = 15
 
 
-def network_cost(net: nn.Module, height: int, width: int) -> dict[str, float]:
+def network_cost(net: nn.Module, height: int, width: int) -> dict[str, int | float]:
     """Measure a network on one image of `height` x `width`.
 
     Returns:
