@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import Warped, sample, warp
+from lumde.losses.masked import masked_mean
 from lumde.losses.photometric import geometry_consistency, minimum_reprojection, reprojection_error
 from lumde.losses.smoothness import edge_aware_smoothness
 from lumde.models import build_pose_net
@@ -145,7 +146,7 @@ class VideoTerms(nn.Module):
                 errors = errors * (1 - difference.detach())
                 seen = warped.inside.view_as(difference)
                 seen = seen if batch.mask is None else seen & batch.mask
-                geometry.append(_masked_mean(difference, seen))
+                geometry.append(masked_mean(difference, seen))
             result = minimum_reprojection(errors, identity, weight, self._noise(identity))
             photometric.append(result.loss)
             smoothness.append(_smoothness(disp, batch) / 2**scale)
@@ -234,10 +235,6 @@ def _smoothness(disp: Tensor, batch: FrameBatch) -> Tensor:
 def _mean_seen(errors: Tensor, inside: Tensor) -> Tensor:
     count = inside.sum(1, keepdim=True).clamp(min=1)
     return (errors * inside).sum(1, keepdim=True) / count
-
-
-def _masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    return (values * valid).sum() / valid.sum().clamp(min=1)
 
 
 def _repeated(values: Tensor, sources: int) -> Tensor:
