@@ -2,7 +2,7 @@
 
 Shared by every method that learns from unlabelled frames. Source: Godard et al. 2019, arXiv:1806.01260
 (minimum reprojection, auto-masking, full-resolution multi-scale, smoothness); Bian et al. 2019,
-arXiv:1908.10553 (geometry consistency, self-discovered mask).
+arXiv:1908.10553 (geometry consistency, self-discovered mask); Wang et al. 2018, arXiv:1712.00175 (alignment).
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from lumde.geometry.alignment import motion_distance, refine_motion
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.masked import masked_mean
@@ -55,6 +56,10 @@ class VideoConfig:
     minimum: bool = True  # per-pixel minimum over sources; False = mean
     out_of_view: Literal["border", "mask"] = "border"  # Monodepth2 repeats the border, SC-Depth masks
     geometry_weight: float = 0.0  # SC-Depth: 0.5; > 0 also weights pixels by its self-discovered mask
+    # Steps of direct alignment after the pose network; depth is then judged by the aligned motion, and the
+    # network learns to answer it. DDVO aligns too, and lets gradients through instead; 0 = Monodepth2.
+    align_steps: int = 0
+    align_weight: float = 10.0  # of the distance between both motions, a share of the width; ours
 
 
 @dataclass
@@ -135,6 +140,11 @@ class VideoTerms(nn.Module):
         """Compare the target with its warped sources at every scale of `output`."""
         assert batch.sources is not None
         motions = self.motions(batch, run)
+        terms = {}
+        if self.config.align_steps and not self.recorded:
+            depth = net.depth(_resized(output.disp, batch.image)).detach()
+            motions, distance = self._aligned(depth, batch, motions)
+            terms["pose"] = self.config.align_weight * distance
         identity = self._identity(batch) if self.config.automask else None
         photometric, smoothness, geometry = [], [], []
         for scale, disp in enumerate(output.disps):
@@ -152,7 +162,7 @@ class VideoTerms(nn.Module):
             smoothness.append(_smoothness(disp, batch) / 2**scale)
             if scale == 0:
                 first, wins = warped, result.identity_wins
-        terms = {"photometric": torch.stack(photometric).mean()}
+        terms["photometric"] = torch.stack(photometric).mean()
         if self.config.smoothness_weight:
             terms["smoothness"] = self.config.smoothness_weight * torch.stack(smoothness).mean()
         if geometry:
@@ -164,6 +174,26 @@ class VideoTerms(nn.Module):
             first.image.view(b, s, *first.image.shape[1:]),
             wins,
         )
+
+    def _aligned(
+        self, depth: Float[Tensor, "b 1 h w"], batch: FrameBatch, motions: Float[Tensor, "b s 4 4"]
+    ) -> tuple[Float[Tensor, "b s 4 4"], Float[Tensor, ""]]:
+        """Motions that direct alignment makes of the network's, and how far the network's are from them."""
+        assert batch.sources is not None
+        moving = [i for i, offset in enumerate(batch.offsets) if offset != RIGHT]
+        guess = motions[:, moving].flatten(0, 1)
+        image, depth, intrinsics = (
+            _repeated(values, len(moving)) for values in (batch.image, depth, batch.intrinsics)
+        )
+        valid = None if batch.mask is None else _repeated(batch.mask, len(moving))
+        sources = batch.sources[:, moving].flatten(0, 1)
+        aligned = refine_motion(
+            image, sources, depth, guess.detach(), intrinsics, self.config.align_steps, valid
+        )
+        distance = motion_distance(guess, aligned, depth, intrinsics)
+        answer = motions.detach().clone()
+        answer[:, moving] = aligned.unflatten(0, (-1, len(moving)))
+        return answer, distance
 
     def _identity(self, batch: FrameBatch) -> Float[Tensor, "b s h w"]:
         assert batch.sources is not None

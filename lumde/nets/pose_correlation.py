@@ -60,11 +60,18 @@ def correlation(
 
     Channel `i * (2 * radius + 1) + j` belongs to the displacement (i - radius) down, (j - radius) right.
     """
-    h, w = a.shape[-2:]
+    batch, c, h, w = a.shape
+    span, wide = 2 * radius + 1, w + 2 * radius
     padded = F.pad(b, (radius,) * 4)
-    span = range(2 * radius + 1)
-    # Slices, not unfold: four times faster on a CPU.
-    return torch.stack([(a * padded[..., i : i + h, j : j + w]).sum(1) for i in span for j in span], dim=1)
+    # One matrix product per row of `a` with the `span` rows of `b` around it: a backward pass four times as
+    # fast as that of a product per displacement.
+    around = torch.stack([padded[:, :, i : i + h] for i in range(span)], dim=3)  # b c h span wide
+    around = around.permute(0, 2, 1, 3, 4).reshape(batch * h, c, span * wide)
+    rows = a.permute(0, 2, 3, 1).reshape(batch * h, w, c)
+    scores = torch.bmm(rows, around).view(batch * h, w, span, wide).transpose(1, 2).reshape(-1, w * wide)
+    # Rows one longer than they are: column j of row x is then the score of column x + j.
+    band = F.pad(scores, (0, w)).view(batch, h, span, w, wide + 1)[..., :span]
+    return band.permute(0, 2, 4, 1, 3).reshape(batch, span * span, h, w)
 
 
 def _positions(like: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 2 h w"]:

@@ -119,9 +119,24 @@ def test_stereo_partner_keeps_its_baseline_beside_a_pose_network() -> None:
     assert not torch.equal(motions[:, 0], batch.source_from_target[:, 0])
 
 
-def test_a_broken_pose_is_counted_and_backward_survives() -> None:
+def test_alignment_judges_depth_and_teaches_the_pose_network() -> None:
+    batch, net = small_batch((-1, RIGHT, 1)), DepthSmall(DepthSmall.Config(size="tiny"))
+    terms = video(align_steps=2)
+    plain, aligned = (v(net, net(batch.jittered), batch, plain_run) for v in (video(), terms))
+    assert set(aligned.terms) == {*plain.terms, "pose"}
+    torch.testing.assert_close(
+        aligned.warped[:, 1], plain.warped[:, 1]
+    )  # the stereo partner's baseline stays
+    aligned.terms["photometric"].backward()
+    assert all(p.grad is None for p in terms.pose.parameters())
+    aligned.terms["pose"].backward()
+    assert all(p.grad.abs().sum() > 0 for p in terms.pose.parameters() if p.ndim > 1)
+
+
+@pytest.mark.parametrize("align_steps", [0, 2])
+def test_a_broken_pose_is_counted_and_backward_survives(align_steps: int) -> None:
     batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
-    terms = video()
+    terms = video(align_steps=align_steps)
     axis_angle = torch.full((4, 3), torch.nan, requires_grad=True)
     terms.pose = FixedMotion(axis_angle, torch.zeros(4, 3))
     result = terms(net, net(batch.jittered), batch, plain_run)
@@ -158,7 +173,13 @@ def test_geometry_consistency_sees_two_depths_that_disagree() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"minimum": False}, {"out_of_view": "mask"}, {"minimum": False, "out_of_view": "mask"}]
+    "options",
+    [
+        {"align_steps": 1},
+        {"minimum": False},
+        {"out_of_view": "mask"},
+        {"minimum": False, "out_of_view": "mask"},
+    ],
 )
 def test_variants_are_finite_and_trainable(options: dict[str, object]) -> None:
     batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))

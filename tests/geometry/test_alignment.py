@@ -1,0 +1,111 @@
+"""Direct alignment finds known motions, never makes one worse, and survives bad numbers."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from lumde.geometry.alignment import motion_distance, refine_motion
+from lumde.geometry.camera import backproject
+from lumde.geometry.pose import transform_from_motion
+from lumde.geometry.warp import warp
+
+SIZE = (48, 96)
+INTRINSICS = torch.tensor([[90.0, 0, 47.5], [0, 90.0, 23.5], [0, 0, 1]], dtype=torch.float64)[None]
+TRUE = (torch.tensor([[0.004, -0.006, 0.003]]), torch.tensor([[0.02, -0.01, 0.15]]))
+
+
+def scene() -> tuple[Tensor, Tensor]:
+    """A smooth picture and a slanted depth with a step in it."""
+    y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in SIZE), indexing="ij")
+    waves = [(x / 5).sin(), (y / 4).cos(), ((x + 2 * y) / 7).sin(), ((3 * x - y) / 23).cos()]
+    image = (0.5 + 0.1 * sum(waves)).expand(1, 3, -1, -1)
+    depth = 4 + 0.05 * y + 2 * (x > 50)
+    return image, depth[None, None]
+
+
+def pair(axis_angle: Tensor, translation: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A source, and the target that the camera sees from elsewhere, at that depth, with the motion."""
+    source, depth = scene()
+    motion = transform_from_motion(axis_angle.double(), translation.double())
+    return warp(source, depth, motion, INTRINSICS).image, source, depth, motion
+
+
+def test_a_known_motion_is_found_from_standstill():
+    target, source, depth, motion = pair(*TRUE)
+    start = torch.eye(4, dtype=torch.float64)[None]
+    found = refine_motion(target, source, depth, start, INTRINSICS, steps=10)
+    assert motion_distance(start, motion, depth, INTRINSICS, stride=1) * SIZE[1] > 0.4  # pixels
+    assert motion_distance(found, motion, depth, INTRINSICS, stride=1) * SIZE[1] < 0.005
+    torch.testing.assert_close(found[:, :3, :3], motion[:, :3, :3], atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_sample_gets_worse(seed):
+    torch.manual_seed(seed)
+    target, source = torch.rand(3, 3, *SIZE, dtype=torch.float64), torch.rand(3, 3, *SIZE).double()
+    depth, intrinsics = 1 + 5 * torch.rand(3, 1, *SIZE).double(), INTRINSICS.expand(3, 3, 3)
+    start = transform_from_motion(0.02 * torch.randn(3, 3).double(), 0.3 * torch.randn(3, 3).double())
+
+    def cost(motion: Tensor) -> Tensor:
+        warped = warp(source.mean(1, keepdim=True), depth, motion, intrinsics)
+        error = (warped.image - target.mean(1, keepdim=True)).abs()
+        huber = torch.where(error < 0.03, error**2 / 2, 0.03 * (error - 0.015)) * warped.inside
+        return huber.sum((1, 2, 3)) / warped.inside.sum((1, 2, 3))
+
+    found = refine_motion(target, source, depth, start, intrinsics, steps=3)
+    assert (cost(found) <= cost(start)).all()
+
+
+def test_masked_pixels_have_no_say():
+    target, source, depth, motion = pair(*TRUE)
+    valid = torch.ones(1, 1, *SIZE, dtype=torch.bool)
+    valid[..., 60:] = False
+    spoilt = torch.where(valid, target, torch.rand_like(target))
+    start = torch.eye(4, dtype=torch.float64)[None]
+    masked, unmasked = (
+        motion_distance(
+            refine_motion(spoilt, source, depth, start, INTRINSICS, 10, use), motion, depth, INTRINSICS
+        )
+        for use in (valid, None)
+    )
+    assert masked * SIZE[1] < 0.02 < 0.1 < unmasked * SIZE[1]
+
+
+def test_bad_numbers_stay_where_they_are():
+    target, source, depth, motion = pair(*TRUE)
+    start = torch.eye(4, dtype=torch.float64).repeat(3, 1, 1)
+    start[1, 0, 0] = torch.nan
+    depth = depth.repeat(3, 1, 1, 1)
+    depth[2] = torch.inf
+    depth[0, 0, 0, 0] = torch.nan  # one pixel: the sample itself is still aligned
+    found = refine_motion(
+        target.expand(3, -1, -1, -1),
+        source.expand(3, -1, -1, -1),
+        depth,
+        start,
+        INTRINSICS.expand(3, 3, 3),
+        10,
+    )
+    assert torch.equal(found[2], start[2]) and found[1, 0, 0].isnan()
+    torch.testing.assert_close(found[:1], motion, atol=2e-3, rtol=0)
+
+
+def test_distance_by_hand():
+    """A shift of 0.1 at depth 2 with a focal length of 90 pixels: 4.5 pixels along x, none along y."""
+    depth = torch.full((1, 1, *SIZE), 2.0).double()
+    still = torch.eye(4).double()[None]
+    moved = still.clone()
+    moved[0, 0, 3] = 0.1
+    assert motion_distance(moved, still, depth, INTRINSICS) * SIZE[1] == pytest.approx(4.5 / 2)
+    assert motion_distance(moved, still, depth * 1e-3, INTRINSICS) == pytest.approx(0.1 / 2)  # the limit
+    assert backproject(depth, INTRINSICS)[..., ::4, ::4].shape[-2:] == (12, 24)
+
+
+def test_the_distance_teaches_and_alignment_does_not():
+    target, source, depth, motion = pair(*TRUE)
+    translation = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    guess = transform_from_motion(torch.zeros(1, 3).double(), translation)
+    found = refine_motion(target, source, depth, guess, INTRINSICS, steps=3)
+    assert not found.requires_grad
+    motion_distance(guess, found, depth, INTRINSICS).backward()
+    assert translation.grad is not None and (translation.grad != 0).any()
