@@ -5,6 +5,7 @@ ends in the same bits as one that was not (same machine class, same thread count
 """
 
 import math
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,8 @@ class LoopConfig:
 
 
 WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, caches)
-TIMED = 15  # steps after them that a budget in minutes is calibrated on
+# A budget in minutes is calibrated on so many steps after them, fewer where they would eat the budget.
+TIMED, LEAST_TIMED, TIMED_SHARE = 60, 15, 0.1
 
 
 class Loop:
@@ -87,7 +89,7 @@ class Loop:
         """Train to the end of the budget, or save and raise Interrupted on a signal."""
         checkpoints = folder / "checkpoints"
         started, before = time.monotonic(), self.seconds
-        self._clock = (self.step + WARMUP_TIMED, before)  # step at which timing begins, seconds then
+        self._paces: list[float] = []  # seconds of each step so far, while the budget is being calibrated
         batches = {name: stream.iterate(self.step) for name, stream in self.streams.items()}
         with StopRequest() as stop:
             while not self.finished:
@@ -97,9 +99,9 @@ class Loop:
                 self.total_wait += wait
                 values = self.train_step(batch)
                 self.step += 1
-                self.seconds = before + time.monotonic() - started
+                last, self.seconds = self.seconds, before + time.monotonic() - started
                 log.advance()
-                self._fix_steps(log)
+                self._fix_steps(self.seconds - last, log)
                 if self.guard.lost:
                     self._rewind(checkpoints, log)
                 if self._due(self.config.log_every_steps):
@@ -217,17 +219,16 @@ class Loop:
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.finished
 
-    def _fix_steps(self, log: RunLog) -> None:
-        """Turn a budget in minutes into a number of steps, once."""
+    def _fix_steps(self, seconds: float, log: RunLog) -> None:
+        """Turn a budget in minutes into a number of steps, once; `seconds` is what the last step took."""
         if self.steps:
             return
-        first, seconds = self._clock
-        if self.step == first:
-            self._clock = (first, self.seconds)
-        elif self.step >= first + TIMED:
-            pace = (self.seconds - seconds) / (self.step - first)
-            left = self.config.minutes * 60 - self.seconds
-            self.steps = self.step + max(1, int(left / pace))
+        self._paces.append(seconds)
+        timed = self._paces[WARMUP_TIMED:]
+        budget = self.config.minutes * 60
+        if len(timed) >= TIMED or (len(timed) >= LEAST_TIMED and self.seconds > TIMED_SHARE * budget):
+            pace = statistics.mean(timed)
+            self.steps = self.step + max(1, int((budget - self.seconds) / pace))
             log.set_total(self.steps)
             log.say(f"{self.config.minutes:g} minutes at {pace:.3f} s per step: {self.steps} steps")
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from lumde.geometry.camera import backproject, project, transform
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.precision import full_precision
-from lumde.geometry.warp import warp
+from lumde.geometry.warp import warp_points
 
 HUBER = 0.03  # grey levels (of 1) up to which an error counts squared, beyond it linearly
 DAMPING = 1e-3  # Levenberg's, as a share of the normal matrix's diagonal
@@ -24,6 +24,7 @@ def refine_motion(
     intrinsics: Float[Tensor, "b 3 3"],
     steps: int,
     valid: Bool[Tensor, "b 1 h w"] | None = None,
+    stride: int = 2,
 ) -> Float[Tensor, "b 4 4"]:
     """Improve a motion by Gauss-Newton steps on the brightness error; no gradient flows.
 
@@ -38,19 +39,23 @@ def refine_motion(
         intrinsics: of both, pixels.
         steps: Gauss-Newton steps.
         valid: target pixels that count; None = all.
+        stride: every how-many-th pixel of both axes is looked at.
 
     Source: inverse-compositional alignment, Baker and Matthews 2004, IJCV 56(3); for depth from video first
     used by Wang et al. 2018, arXiv:1712.00175 (DDVO). Huber weights, damping and step control are ours.
     """
     grey_target, grey_source = target.mean(1, keepdim=True), source.mean(1, keepdim=True)
-    usable = torch.where(depth.isfinite(), depth, 1.0)  # others get weight 0 below
-    unit = usable.flatten(1).median(dim=1).values[:, None]  # length in which translations are solved for
-    jacobian = _jacobian(grey_target, usable, intrinsics, unit)
+    slopes = [_every(slope, stride) for slope in _slopes(grey_target)]
+    grey_target, depth = _every(grey_target, stride), _every(depth, stride)
+    use = depth.isfinite() if valid is None else depth.isfinite() & _every(valid, stride)
+    depth = torch.where(use, depth, 1.0)
+    points = _points(depth, intrinsics, stride)
+    unit = depth.flatten(1).median(dim=1).values[:, None]  # length in which translations are solved for
+    jacobian = _jacobian(slopes, points, intrinsics, unit)
 
     def compare(motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        warped = warp(grey_source, depth, motion, intrinsics)
-        use = warped.inside if valid is None else warped.inside & valid
-        return _robust((warped.image - grey_target).flatten(1), use.flatten(1))
+        warped = warp_points(grey_source, points, use, motion, intrinsics)
+        return _robust((warped.image - grey_target).flatten(1), warped.inside.flatten(1))
 
     motion = source_from_target
     error, weight, cost = compare(motion)
@@ -80,23 +85,33 @@ def motion_distance(
     Every `stride`-th pixel of both axes is asked; a single distance counts at most `limit`, so that points
     near or behind a camera do not rule. Ours.
     """
-    points = backproject(depth, intrinsics)[..., ::stride, ::stride]
+    points = _points(_every(depth, stride), intrinsics, stride)
     shift = project(transform(points, a), intrinsics) - project(transform(points, b), intrinsics)
     return (shift.abs() / depth.shape[-1]).nan_to_num(nan=limit).clamp(max=limit).mean()
 
 
+def _every(values: Tensor, stride: int) -> Tensor:
+    return values[..., ::stride, ::stride]
+
+
+def _points(
+    depth: Float[Tensor, "b 1 h w"], intrinsics: Float[Tensor, "b 3 3"], stride: int
+) -> Float[Tensor, "b 3 h w"]:
+    """Points of every `stride`-th pixel, whose depth is given; pixel i lies at stride * i."""
+    thinned = torch.cat([intrinsics[:, :2] / stride, intrinsics[:, 2:]], dim=1)
+    return backproject(depth, thinned)
+
+
 def _jacobian(
-    grey: Float[Tensor, "b 1 h w"],
-    depth: Float[Tensor, "b 1 h w"],
+    slopes: list[Float[Tensor, "b 1 h w"]],
+    points: Float[Tensor, "b 3 h w"],
     intrinsics: Float[Tensor, "b 3 3"],
     unit: Float[Tensor, "b 1"],
 ) -> Float[Tensor, "b n 6"]:
     """Change of the target's brightness at each pixel per radian (3) and per `unit` (3) of its motion."""
-    points = backproject(depth, intrinsics)
-    along_x, along_y = _slopes(grey)
     focal = intrinsics.diagonal(dim1=1, dim2=2)[..., None, None]
     x, y, z = points.split(1, dim=1)
-    per_x, per_y = along_x * focal[:, :1] / z, along_y * focal[:, 1:2] / z
+    per_x, per_y = (slope * focal[:, i : i + 1] / z for i, slope in enumerate(slopes))
     per_point = torch.cat([per_x, per_y, -(per_x * x + per_y * y) / z], dim=1)
     per_radian = torch.linalg.cross(points, per_point, dim=1)
     return torch.cat([per_radian, per_point * unit[..., None, None]], dim=1).flatten(2).mT

@@ -48,12 +48,31 @@ def warp(
 
     Source: Godard et al. 2019, arXiv:1806.01260, sec. 3 (border padding, corner-aligned); masking is ours.
     """
+    usable = depth.isfinite()
+    points = backproject(torch.where(usable, depth, 1.0), intrinsics)
+    return warp_points(
+        source,
+        points,
+        usable,
+        source_from_target,
+        intrinsics if source_intrinsics is None else source_intrinsics,
+    )
+
+
+@full_precision
+def warp_points(
+    source: Float[Tensor, "b c _ _"],
+    points: Float[Tensor, "b 3 h w"],
+    usable: Bool[Tensor, "b 1 h w"],
+    source_from_target: Float[Tensor, "b 4 4"],
+    source_intrinsics: Float[Tensor, "b 3 3"],
+) -> Warped:
+    """Sample a source picture where given points of the target's camera space lie in it; else as `warp`."""
     usable_pose = source_from_target.isfinite().all(-1).all(-1)[:, None, None]
-    usable = depth.isfinite() & usable_pose[..., None]
-    depth = torch.where(usable, depth, 1.0)
+    usable = usable & usable_pose[..., None]
     source_from_target = torch.where(usable_pose, source_from_target, torch.eye(4).to(source_from_target))
-    moved = transform(backproject(depth, intrinsics), source_from_target)
-    pixels = project(moved, intrinsics if source_intrinsics is None else source_intrinsics)
+    moved = transform(points, source_from_target)
+    pixels = project(moved, source_intrinsics)
     finite = usable & moved.isfinite().all(1, keepdim=True) & pixels.isfinite().all(1, keepdim=True)
     pixels = torch.where(finite, pixels, 0.0)
     source_depth = torch.where(finite, moved[:, 2:], 1.0)

@@ -46,12 +46,15 @@ class Adversarial(Method):
         critic: Named | None = choice(CRITICS, default=None)
         penalty_weight: float = 10.0
         warmup_steps: int = 100  # before the critic and the holistic term
+        critic_every_steps: int = 1  # the critic and the holistic term take every n-th step
         video_weight: float = 0.1
         video: VideoConfig | None = None
 
         def __post_init__(self) -> None:
             if self.holistic_weight and self.critic is None:
                 raise ValueError("holistic_weight needs a critic, e.g. critic: {name: critic_transformer}")
+            if self.critic_every_steps < 1:
+                raise ValueError(f"critic_every_steps: at least 1, found {self.critic_every_steps}")
             if self.video_weight and self.video is None:
                 raise ValueError("video_weight needs a video section with a pose network")
 
@@ -82,7 +85,7 @@ class Adversarial(Method):
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Distillation and video terms of the student; Wasserstein terms of the critic after the warm-up."""
         frames = batch["main"]
-        holistic = self.critic is not None and step >= self.config.warmup_steps
+        holistic = self._critic_at(step)
         if phase == "critic":
             return self._critic_terms(frames) if holistic else {}
         output = self.run(self.student, frames.jittered)
@@ -92,6 +95,11 @@ class Adversarial(Method):
             self.monitors = result.monitors
             terms |= {name: self.config.video_weight * term for name, term in result.terms.items()}
         return terms
+
+    def _critic_at(self, step: int) -> bool:
+        """Whether the critic takes part in a step: the last of every `critic_every_steps`."""
+        late = step >= self.config.warmup_steps
+        return self.critic is not None and late and (step + 1) % self.config.critic_every_steps == 0
 
     def _imitation(
         self, frames: FrameBatch, output: DepthOutput, holistic: bool

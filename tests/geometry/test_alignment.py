@@ -5,7 +5,6 @@ import torch
 from torch import Tensor
 
 from lumde.geometry.alignment import motion_distance, refine_motion
-from lumde.geometry.camera import backproject
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import warp
 
@@ -52,7 +51,7 @@ def test_no_sample_gets_worse(seed):
         huber = torch.where(error < 0.03, error**2 / 2, 0.03 * (error - 0.015)) * warped.inside
         return huber.sum((1, 2, 3)) / warped.inside.sum((1, 2, 3))
 
-    found = refine_motion(target, source, depth, start, intrinsics, steps=3)
+    found = refine_motion(target, source, depth, start, intrinsics, steps=3, stride=1)
     assert (cost(found) <= cost(start)).all()
 
 
@@ -98,7 +97,6 @@ def test_distance_by_hand():
     moved[0, 0, 3] = 0.1
     assert motion_distance(moved, still, depth, INTRINSICS) * SIZE[1] == pytest.approx(4.5 / 2)
     assert motion_distance(moved, still, depth * 1e-3, INTRINSICS) == pytest.approx(0.1 / 2)  # the limit
-    assert backproject(depth, INTRINSICS)[..., ::4, ::4].shape[-2:] == (12, 24)
 
 
 def test_the_distance_teaches_and_alignment_does_not():
