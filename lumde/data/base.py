@@ -25,6 +25,10 @@ class FrameDataset(ABC):
     def neighbour(self, key: FrameKey, offset: int) -> FrameKey | None:
         """The frame `offset` positions away, None beyond a sequence's end or where a frame is missing."""
 
+    def has_partner(self, key: FrameKey) -> bool:
+        """Whether a stereo partner of the frame is there."""
+        return "right" in self.provides
+
     @abstractmethod
     def read(self, key: FrameKey) -> Frame:
         """Decode one frame; DataError names the file that cannot be used."""

@@ -110,6 +110,10 @@ class Frames(RecordedDataset):
             frame.baseline = clip.camera.baseline
         return frame
 
+    def has_partner(self, key: FrameKey) -> bool:
+        """Whether a right picture of that name is there."""
+        return key.name in self.clips[key.sequence].rights
+
     def _parts(self, folders: dict[str, Path]) -> list[tuple[str, slice]]:
         """Sequences and ranges of their frames, as the config asks."""
         if not self.config.split:

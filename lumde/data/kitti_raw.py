@@ -121,6 +121,10 @@ class KittiRaw(RecordedDataset):
             self._add_partner(frame, key)
         return frame
 
+    def has_partner(self, key: FrameKey) -> bool:
+        """Whether the other colour camera has a picture of that number."""
+        return self._partner_file(key).is_file()
+
     def _split_targets(self) -> list[FrameKey]:
         frames = read_split_frames(find_split("kitti_raw", self.config.split))
         self.expected = len(frames)
@@ -190,9 +194,12 @@ class KittiRaw(RecordedDataset):
         drive, camera = _drive_and_camera(sequence)
         return inside(self.root, f"{drive}/image_{_partner(camera)}/data")
 
+    def _partner_file(self, key: FrameKey) -> Path:
+        return self._partner_folder(key.sequence) / self._files[key.sequence][key.name].name
+
     def _add_partner(self, frame: Frame, key: FrameKey) -> None:
         """Read the other colour camera; seen from the right one it lies at a negative baseline."""
-        path = self._partner_folder(key.sequence) / self._files[key.sequence][key.name].name
+        path = self._partner_file(key)
         if path.is_file():
             drive, camera = _drive_and_camera(key.sequence)
             rig = self._rig(drive)

@@ -112,6 +112,8 @@ class Snippets(Dataset[dict[str, Any]]):
             found = [neighbour for neighbour in neighbours if neighbour is not None]
             if len(found) < len(neighbours):
                 counts["no_neighbour"] += 1
+            elif RIGHT in self.offsets and not self.dataset.has_partner(key):
+                counts["no_partner"] += 1
             elif (
                 self.config.min_motion
                 and found
@@ -123,6 +125,7 @@ class Snippets(Dataset[dict[str, Any]]):
         self.report = {
             "frames": len(self.dataset.targets),
             "no_neighbour": counts["no_neighbour"],
+            "no_partner": counts["no_partner"],
             "static": counts["static"],
             "usable": len(usable),
         }
@@ -146,7 +149,8 @@ class Snippets(Dataset[dict[str, Any]]):
             return "the dataset holds no frame; check root, split and frames"
         return (
             f"no usable snippet: of {counts['frames']} frames {counts['no_neighbour']} lack a neighbour "
-            f"(offsets {config.offsets}) and {counts['static']} are static (min_motion {config.min_motion}); "
+            f"(offsets {config.offsets}), {counts['no_partner']} a stereo partner, and {counts['static']} "
+            f"are static (min_motion {config.min_motion}); "
             "use longer sequences, smaller offsets or a lower min_motion"
         )
 
@@ -177,9 +181,7 @@ class Snippets(Dataset[dict[str, Any]]):
         self, key: FrameKey, target: Frame
     ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "4 4"]]:
         if target.right is None or target.baseline is None:
-            raise DataError(
-                f"{key.sequence}/{key.name}: no stereo partner; set stereo to false or drop the frame"
-            )
+            raise DataError(f"{key.sequence}/{key.name}: its stereo partner is gone since the start")
         motion = np.eye(4)
         motion[0, 3] = -float(target.baseline)  # the right camera finds every point farther to the left
         return target.right, motion

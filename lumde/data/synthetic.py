@@ -13,6 +13,7 @@ from lumde.worlds.motion import MAX_FRAMES
 from lumde.worlds.scene import Clip
 
 TEST_SETS = {"streets-v1": (32, tuple(range(0, 40, 4)))}  # name -> worlds, frames of each
+_STRIDE = 7  # frames by which the clips of neighbouring worlds begin apart, if spread
 _STREAM = 1 << 32  # seeds per stream; the space below the first stream belongs to the test sets
 
 
@@ -39,6 +40,7 @@ class Synthetic(FrameDataset):
         worlds: int = 24  # held in memory at a time; of a test set: the first ones
         frames: int = 40  # per world; a test set has its own
         first_world: int = 0  # where in the stream to begin
+        spread: bool = False  # clips begin at different places of their drives: short ones see whole streets
         height: int = 64  # pixels
         width: int = 192
         seed: int = 0  # names the stream
@@ -55,38 +57,43 @@ class Synthetic(FrameDataset):
         _check(config)
         self.config = config
         self._clips: dict[str, Clip] = {}
-        self.frames = TEST_SETS[config.test_set][1] if config.test_set else tuple(range(config.frames))
-        self.expected = TEST_SETS[config.test_set][0] * len(self.frames) if config.test_set else None
+        self._frames: dict[str, tuple[int, ...]] = {}  # that were rendered of each world, by their positions
+        self.expected = None
+        if config.test_set:
+            worlds, frames = TEST_SETS[config.test_set]
+            self.expected = worlds * len(frames)
         self.begin_epoch(0)
 
     def begin_epoch(self, epoch: int) -> None:
         """Hold the worlds of this epoch: a window that moves `fresh` worlds along the stream per epoch."""
         first = self.config.first_world + epoch * self.config.fresh
-        seeds = {
-            self._sequence(index): self._seed(index) for index in range(first, first + self.config.worlds)
-        }
+        window = range(first, first + self.config.worlds)
+        seeds = {self._sequence(index): self._seed(index) for index in window}
+        self._frames = {self._sequence(index): self._rendered(index) for index in window}
         self._clips = {name: clip for name, clip in self._clips.items() if name in seeds}
         missing = [name for name in seeds if name not in self._clips]
         clips = render_streets(
             [seeds[name] for name in missing],
             self.config.height,
             self.config.width,
-            self.frames,
+            [self._frames[name] for name in missing],
             self.config.processes,
         )
         self._clips.update(zip(missing, clips, strict=True))
-        self.targets = [FrameKey(name, frame, f"{frame:03d}") for name in seeds for frame in self.frames]
+        self.targets = [
+            FrameKey(name, frame, f"{frame:03d}") for name, frames in self._frames.items() for frame in frames
+        ]
 
     def neighbour(self, key: FrameKey, offset: int) -> FrameKey | None:
         """The frame `offset` positions away where it was rendered."""
         position = key.position + offset
-        if position not in self.frames:
+        if position not in self._frames[key.sequence]:
             return None
         return FrameKey(key.sequence, position, f"{position:03d}")
 
     def read(self, key: FrameKey) -> Frame:
         """One frame of a world that this epoch holds."""
-        clip, i = self._clips[key.sequence], self.frames.index(key.position)
+        clip, i = self._clips[key.sequence], self._frames[key.sequence].index(key.position)
         return Frame(
             image=clip.images[i],
             intrinsics=clip.intrinsics.copy(),
@@ -101,6 +108,14 @@ class Synthetic(FrameDataset):
         """Name of a world in keys."""
         return f"{self.config.test_set or f'streets-{self.config.seed}'}-{index:05d}"
 
+    def _rendered(self, index: int) -> tuple[int, ...]:
+        """Positions of the frames of a world that are rendered."""
+        if self.config.test_set:
+            return TEST_SETS[self.config.test_set][1]
+        room = MAX_FRAMES - self.config.frames + 1
+        start = _STRIDE * index % room if self.config.spread else 0
+        return tuple(range(start, start + self.config.frames))
+
     def _seed(self, index: int) -> int:
         """Seed of a world."""
         if self.config.test_set:
@@ -112,8 +127,8 @@ def _check(config: Synthetic.Config) -> None:
     """Reject a config that makes no clip, before anything is rendered."""
     if config.test_set and config.test_set not in TEST_SETS:
         raise ConfigError(f"test_set: unknown {config.test_set!r}; known: {', '.join(TEST_SETS)}")
-    if config.test_set and (config.fresh or config.first_world):
-        raise ConfigError(f"test_set: {config.test_set} is frozen; leave fresh and first_world at 0")
+    if config.test_set and (config.fresh or config.first_world or config.spread):
+        raise ConfigError(f"test_set: {config.test_set} is frozen; leave fresh, first_world and spread off")
     most = TEST_SETS[config.test_set][0] if config.test_set else _STREAM
     bounds = {
         "worlds": (1, most),

@@ -44,8 +44,8 @@ class Budget:
     drive_frames: int
 
 
-FULL = Budget(4.85, 1.9, 40, 24, TEST_WORLDS, 40)
-QUICK = Budget(0.1, 0.05, 4, 12, 2, 8)
+FULL = Budget(4.85, 1.9, 160, 8, TEST_WORLDS, 40)
+QUICK = Budget(0.1, 0.05, 8, 6, 2, 8)
 
 
 @dataclass

@@ -16,7 +16,7 @@ def render_street(seed: int, height: int, width: int, frames: Sequence[int]) -> 
 
 
 def render_streets(
-    seeds: Sequence[int], height: int, width: int, frames: Sequence[int], processes: int = 0
+    seeds: Sequence[int], height: int, width: int, frames: Sequence[Sequence[int]], processes: int = 0
 ) -> Iterator[Clip]:
     """Render one clip per seed.
 
@@ -24,11 +24,11 @@ def render_streets(
         seeds: of the streets.
         height: pixels.
         width: pixels.
-        frames: indices of the frames, the same for every street.
+        frames: for each street the indices of its frames.
         processes: how many processes share the work; 0 = this one. They start afresh (spawn), because a fork
             of a process that runs threads may hang.
     """
-    arguments = (seeds, repeat(height), repeat(width), repeat(frames))
+    arguments = (seeds, repeat(height), repeat(width), frames)
     if processes < 1 or len(seeds) < 2:
         yield from map(render_street, *arguments)
         return

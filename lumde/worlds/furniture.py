@@ -134,9 +134,9 @@ def bush(kit: Kit, place: Place, id: int) -> list[Solid]:
 
 def lamp(kit: Kit, place: Place, id: int) -> list[Solid]:
     """A pole with a foot and, mostly, an arm over the road."""
-    thick, height = float(kit.rng.uniform(0.07, 0.18)), float(kit.rng.uniform(4.0, 8.0))
-    colour = kit.colour(0.5, 1.2, 0.1)
-    pole = ((thick * 1.6, thick * 1.6, _SUNK), (thick * 1.5, thick * 1.5, 0.9), (thick, thick, height))
+    thick, height = float(kit.rng.uniform(0.05, 0.09)), float(kit.rng.uniform(4.0, 8.0))
+    colour = kit.colour(1.1, 1.5, 0.1) if kit.rng.random() < 0.6 else kit.colour(0.25, 0.4, 0.1)
+    pole = ((thick * 1.4, thick * 1.4, _SUNK), (thick * 1.3, thick * 1.3, 0.9), (thick, thick, height))
     parts = [kit.solid(place, pole, ("pole", "pole"), colour, id, 6)]
     if kit.rng.random() < 0.6:
         arm = box(0.8, 0.1, height, height - 0.15)

@@ -56,7 +56,7 @@ def make_course(rng: np.random.Generator, length: float) -> Course:
 
 
 def drive(
-    rng: np.random.Generator, course: Course, speed: float, lane: float, pitch: float
+    rng: np.random.Generator, course: Course, speed: float, lane: float, pitch: float, yaw: float = 0.0
 ) -> Float[np.ndarray, "n 4 4"]:
     """Camera poses `world_from_camera` of a drive of MAX_FRAMES frames.
 
@@ -66,19 +66,20 @@ def drive(
         speed: mean metres per frame; varies smoothly by at most 20 %.
         lane: metres to the right of the centre line; wanders by some decimetres.
         pitch: mean angle of the camera below the road's slope, radians.
+        yaw: mean angle of the camera to the right of its way, radians.
     """
     frames = np.arange(MAX_FRAMES, dtype=np.float64)
     height = rng.uniform(1.5, 2.0)
     speeds = speed * (1 + _sway(rng, frames, 0.15, 40.0) + _sway(rng, frames, 0.04, 9.0))
     along = np.concatenate([[0.0], np.cumsum(speeds[1:])])
     x, z, heading = course.at(along, lane + _sway(rng, frames, 0.3, 35.0))
-    yaw = heading + _sway(rng, frames, np.radians(0.5), 30.0)
+    turn = heading + yaw + _sway(rng, frames, np.radians(0.5), 30.0)
     ahead_x, ahead_z, _ = course.at(along + 2.0, lane)
     slope = (course.height(ahead_x, ahead_z) - course.height(x, z)) / 2.0  # positive downhill
     tilt = pitch + slope + _sway(rng, frames, np.radians(0.15), 11.0)
     roll = _sway(rng, frames, np.radians(0.25), 23.0)
     centre = np.stack([x, course.height(x, z) - height, z], -1)
-    return poses_from_angles(centre, yaw, tilt, roll)
+    return poses_from_angles(centre, turn, tilt, roll)
 
 
 def _sway(

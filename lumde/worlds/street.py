@@ -36,19 +36,19 @@ def make_street(seed: int) -> World:
     """Draw a whole street: textures, layout, light, camera and its drive. Same seed, same world."""
     rng = np.random.default_rng(seed)
     atlas = paint_street(rng)
-    speed = float(rng.uniform(0.35, 1.0))
+    speed = float(rng.uniform(0.5, 1.05))
     course = make_course(rng, MAX_FRAMES * speed * 1.2 + _VIEW)
-    half_road = float(rng.uniform(2.6, 4.2))
+    half_road = float(rng.uniform(2.4, 6.5))
     layout = _Layout(
         course,
         half_road,
         pavement=float(rng.uniform(1.0, 2.6)),
-        setback=float(rng.uniform(0.0, 3.5)),
+        setback=float(rng.uniform(0.0, 7.0)),
         lane=float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.5) * half_road),
     )
     fov_deg = float(rng.uniform(46.0, 66.0))
-    pitch = float(np.radians(rng.uniform(1.0, 7.0)))
-    poses = drive(rng, course, speed, layout.lane, pitch)
+    pitch, yaw = (float(np.radians(angle)) for angle in rng.uniform((-1.0, -8.0), (8.0, 8.0)))
+    poses = drive(rng, course, speed, layout.lane, pitch, yaw)
     kit = Kit(rng, atlas.names)
     solids = [solid for side in (-1, 1) for solid in _roadside(kit, layout, side)]
     solids += _closing_row(kit, layout)
@@ -85,11 +85,13 @@ def _buildings(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
     """Buildings along the road with gaps; gardens with walls and plants before those that stand back."""
     rng, solids = kit.rng, []
     line = layout.half_road + layout.pavement
-    density = rng.uniform(0.7, 0.98)
+    density = rng.uniform(0.85, 1.0)
     along = -15.0
     while along < layout.course.length - 12.0:
         half_length = float(rng.uniform(3.0, 9.0))
-        back = layout.setback + float(rng.choice([0.0, rng.uniform(0, 1.5), rng.uniform(2, 5)]))
+        back = layout.setback + float(
+            rng.choice([0.0, rng.uniform(0, 1.5), rng.uniform(2, 5)], p=[0.6, 0.3, 0.1])
+        )
         middle = along + half_length
         if rng.random() < density:
             half_width = float(rng.uniform(4.0, 7.0))
@@ -154,7 +156,7 @@ def _parked(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
     rng, solids = kit.rng, []
     gap = layout.half_road - 1.0 - abs(layout.lane) if side * layout.lane > 0 else 3.0
     on_pavement = gap < 2.1
-    density = rng.uniform(0.05, 0.5)
+    density = rng.uniform(0.05, 0.35)
     aside = layout.half_road + (1.1 if on_pavement else -1.05)
     if on_pavement and layout.pavement < 2.0:
         return []
@@ -172,7 +174,7 @@ def _parked(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
 def _street_furniture(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
     """Lamps at even distances; trees, signs, containers and standing people in between."""
     rng, solids = kit.rng, []
-    spacing = float(rng.uniform(12.0, 30.0))
+    spacing = float(rng.uniform(18.0, 40.0))
     kerb, back = layout.half_road + 0.35, layout.half_road + layout.pavement - 0.35
     for along in np.arange(float(rng.uniform(-10, 10)), layout.course.length, spacing):
         turn = np.pi if side > 0 else 0.0

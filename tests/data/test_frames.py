@@ -65,6 +65,7 @@ def names(dataset: Frames) -> list[str]:
 def test_a_full_sequence_gives_every_field(root):
     dataset = open_frames(root, sequences=("a",))
     assert dataset.provides == ("sources", "depth", "pose", "mask", "right")
+    assert all(dataset.has_partner(key) for key in dataset.targets)
     assert (dataset.min_depth, dataset.max_depth) == (0.5, 20)
     frame = dataset.read(dataset.targets[2])
     assert (frame.image == 20).all() and (frame.right == 21).all() and frame.baseline == 0.2
@@ -142,7 +143,7 @@ def test_a_gap_in_time_parts_neighbours(root):
     assert dataset.neighbour(dataset.targets[3], -3).name == "f2"  # 0.3 s earlier
     assert dataset.read(dataset.targets[3]).timestamp == 0.5
     snippets = Snippets(dataset, SnippetConfig(height=HEIGHT, width=WIDTH), ("sources",))
-    assert snippets.report == {"frames": 6, "no_neighbour": 4, "static": 0, "usable": 2}
+    assert snippets.report == {"frames": 6, "no_neighbour": 4, "no_partner": 0, "static": 0, "usable": 2}
 
 
 def test_a_deleted_picture_and_a_second_piece_part_neighbours(root):

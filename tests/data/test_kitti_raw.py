@@ -108,6 +108,8 @@ def test_the_stereo_partner_has_its_baseline_on_either_side(root):
         dataset, SnippetConfig(height=HEIGHT, width=WIDTH, offsets=(), stereo=True), ("sources",)
     )
     assert [float(snippets[i]["source_from_target"][0, 0, 3]) for i in range(2)] == [-0.5, 0.5]
+    (root / DRIVE / "image_03" / "data" / "0000000001.png").unlink()
+    assert not dataset.has_partner(dataset.targets[0])
 
 
 def test_pictures_stored_at_half_size_have_a_camera_to_match(root):

@@ -30,7 +30,7 @@ def test_a_sample_carries_what_was_asked_for_and_its_sources_in_order():
 def test_gaps_and_ends_are_respected_and_counted():
     snippets = Snippets(MemoryDataset(8, missing=[4]), SnippetConfig(**SAME), ("sources",))
     assert [snippets[i]["key"][-1] for i in range(len(snippets))] == ["1", "2", "6"]
-    assert snippets.report == {"frames": 7, "no_neighbour": 4, "static": 0, "usable": 3}
+    assert snippets.report == {"frames": 7, "no_neighbour": 4, "no_partner": 0, "static": 0, "usable": 3}
 
 
 def test_static_frames_are_left_out_by_measured_motion():
@@ -80,6 +80,17 @@ def test_the_stereo_partner_is_the_last_source_with_its_baseline():
     assert sample["source_from_target"][2, 0, 3] == -BASELINE
     alone = Snippets(dataset, SnippetConfig(**SAME, offsets=(), stereo=True), ("sources",))
     assert len(alone) == 3 and alone.offsets == (RIGHT,)
+
+
+def test_frames_without_a_stereo_partner_are_left_out_and_counted():
+    dataset = MemoryDataset(5)
+    dataset.has_partner = lambda key: key.position != 2
+    snippets = Snippets(dataset, SnippetConfig(**SAME, stereo=True), ("sources",))
+    assert [snippets[i]["key"][-1] for i in range(len(snippets))] == ["1", "3"]
+    assert snippets.report["no_partner"] == 1
+    dataset.has_partner = lambda key: False
+    with pytest.raises(DataError, match="3 a stereo partner"):
+        Snippets(dataset, SnippetConfig(**SAME, stereo=True), ("sources",))
 
 
 def test_intrinsics_follow_the_resize():
