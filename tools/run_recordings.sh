@@ -29,7 +29,7 @@ run kitchen_pm3 kitchen_teacher data.root="$indoor"
 run kitchen_pm3_init kitchen_teacher data.root="$indoor" student.init="$worlds" student.max_depth=4.0 student.scales=1
 run kitchen_metric kitchen_metric_teacher data.root="$indoor"
 run kitchen_oracle_base kitchen_oracle data.root="$indoor"
-run kitchen_oracle_tiny kitchen_oracle data.root="$indoor" student.size=tiny
+run kitchen_oracle_tiny kitchen_oracle data.root="$indoor" student.size=tiny optimizer.rate=8e-3
 run kitchen_student kitchen_student data.root="$indoor" teacher.path="$out/kitchen_metric"
 steps=$(python3 -c "import json,sys; print(json.load(open(sys.argv[1]))['steps'])" "$out/kitchen_student/result.json")
 run kitchen_undistilled kitchen_student data.root="$indoor" teacher=null method.pixel_weight=0 \

@@ -58,6 +58,7 @@ class VideoConfig:
     geometry_weight: float = 0.0  # SC-Depth: 0.5; > 0 also weights pixels by its self-discovered mask
     # Steps of direct alignment after the pose network; depth is then judged by the aligned motion, and the
     # network learns to answer it. DDVO aligns too, and lets gradients through instead; 0 = Monodepth2.
+    # Recorded motion is taken as it is.
     align_steps: int = 0
     align_weight: float = 10.0  # of the distance between both motions, a share of the width; ours
 

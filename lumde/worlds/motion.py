@@ -56,7 +56,7 @@ def make_course(rng: np.random.Generator, length: float) -> Course:
 
 
 def drive(
-    rng: np.random.Generator, course: Course, speed: float, lane: float, pitch: float, yaw: float = 0.0
+    rng: np.random.Generator, course: Course, speed: float, lane: float, pitch: float, yaw: float
 ) -> Float[np.ndarray, "n 4 4"]:
     """Camera poses `world_from_camera` of a drive of MAX_FRAMES frames.
 

@@ -33,7 +33,9 @@ def test_drives_are_smooth_forward_motion_with_yaw(worlds):
         step = np.diff(poses[:, :3, 3], axis=0)
         length = np.linalg.norm(step, axis=1)
         assert length.min() > 0.25 and length.max() < 1.3
-        assert (np.einsum("ni,ni->n", step, poses[:-1, :3, 2]) / length > 0.98).all()
+        assert (
+            np.einsum("ni,ni->n", step, poses[:-1, :3, 2]) / length > 0.97
+        ).all()  # cameras look up to 8 degrees aside and down
         heading = np.unwrap(np.arctan2(poses[:, 0, 2], poses[:, 2, 2]))
         turns.append(np.degrees(np.abs(np.diff(heading))).max())
         assert np.degrees(np.abs(np.diff(heading, n=2))).max() < 0.5
