@@ -12,6 +12,7 @@ import torch
 from lumde.config import parse
 from lumde.data.base import FrameDataset
 from lumde.engine import checkpoint
+from lumde.engine.loop import Loop
 from lumde.engine.run import TrainConfig, train
 from lumde.engine.validate import ValidationConfig
 from lumde.errors import CheckpointError, ConfigError, Interrupted, NumericsError, UsageError
@@ -101,10 +102,13 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch):
     return arm
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_stopped_and_resumed_run_ends_in_the_same_bits(tmp_path, interrupt_at, number, code) -> None:
+@pytest.mark.parametrize(
+    ("step", "number", "code"),
+    [(1, signal.SIGTERM, 143), (3, signal.SIGTERM, 143), (5, signal.SIGINT, 130), (7, signal.SIGTERM, 143)],
+)
+def test_stopped_and_resumed_run_ends_in_the_same_bits(tmp_path, interrupt_at, step, number, code) -> None:
     run(tmp_path / "straight")
-    interrupt_at(5, number)
+    interrupt_at(step, number)
     with pytest.raises(Interrupted) as stopped:
         run(tmp_path / "cut")
     assert stopped.value.exit_code == code
@@ -114,6 +118,32 @@ def test_stopped_and_resumed_run_ends_in_the_same_bits(tmp_path, interrupt_at, n
     assert all(torch.equal(straight[k], resumed[k]) for k in straight)
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut/metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
+
+
+FORGOTTEN = {
+    "moments": lambda loop: [optimizer.state.clear() for optimizer in loop.optimizers.values()],
+    "average": lambda loop: loop.averaged.module.load_state_dict(loop.method.student.state_dict()),
+    "position": lambda loop: setattr(loop, "step", loop.step - 1),
+}
+
+
+@pytest.mark.parametrize("what", FORGOTTEN)
+def test_a_resume_that_forgets_would_be_noticed(tmp_path, interrupt_at, monkeypatch, what) -> None:
+    """Must-fail controls of the test above: each kind of state matters to the final bits."""
+    run(tmp_path / "straight")
+    interrupt_at(5, signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "cut")
+    restore = Loop.restore
+
+    def forgetful(loop, state) -> None:
+        restore(loop, state)
+        FORGOTTEN[what](loop)
+
+    monkeypatch.setattr(Loop, "restore", forgetful)
+    run(tmp_path / "cut", resume=True)
+    straight, resumed = final_state(tmp_path / "straight"), final_state(tmp_path / "cut")
+    assert not all(torch.equal(straight[k], resumed[k]) for k in straight)
 
 
 def test_another_seed_ends_elsewhere(tmp_path) -> None:
