@@ -11,6 +11,7 @@ from lumde.geometry.precision import full_precision
 from lumde.geometry.warp import warp_points
 
 HUBER = 0.03  # grey levels (of 1) up to which an error counts squared, beyond it linearly
+STRIDE = 2  # every how-many-th pixel of both axes is looked at; a quarter of the work
 DAMPING = 1e-3  # Levenberg's, as a share of the normal matrix's diagonal
 
 
@@ -24,7 +25,6 @@ def refine_motion(
     intrinsics: Float[Tensor, "b 3 3"],
     steps: int,
     valid: Bool[Tensor, "b 1 h w"] | None = None,
-    stride: int = 2,
 ) -> Float[Tensor, "b 4 4"]:
     """Improve a motion by Gauss-Newton steps on the brightness error; no gradient flows.
 
@@ -39,17 +39,16 @@ def refine_motion(
         intrinsics: of both, pixels.
         steps: Gauss-Newton steps.
         valid: target pixels that count; None = all.
-        stride: every how-many-th pixel of both axes is looked at.
 
     Source: inverse-compositional alignment, Baker and Matthews 2004, IJCV 56(3); for depth from video first
     used by Wang et al. 2018, arXiv:1712.00175 (DDVO). Huber weights, damping and step control are ours.
     """
     grey_target, grey_source = target.mean(1, keepdim=True), source.mean(1, keepdim=True)
-    slopes = [_every(slope, stride) for slope in _slopes(grey_target)]
-    grey_target, depth = _every(grey_target, stride), _every(depth, stride)
-    use = depth.isfinite() if valid is None else depth.isfinite() & _every(valid, stride)
+    slopes = [_every(slope, STRIDE) for slope in _slopes(grey_target)]
+    grey_target, depth = _every(grey_target, STRIDE), _every(depth, STRIDE)
+    use = depth.isfinite() if valid is None else depth.isfinite() & _every(valid, STRIDE)
     depth = torch.where(use, depth, 1.0)
-    points = _points(depth, intrinsics, stride)
+    points = _points(depth, intrinsics, STRIDE)
     unit = depth.flatten(1).median(dim=1).values[:, None]  # length in which translations are solved for
     jacobian = _jacobian(slopes, points, intrinsics, unit)
 
