@@ -56,7 +56,7 @@ if [ ! -d "$drives" ]; then
         for sequence in "$out/part_$part"/*/; do mv "$sequence" "$drives/${part}_$(basename "$sequence")"; done
     done
 fi
-run drives drives_photometric data.root="$drives" student.init="$worlds" student.max_depth=4.0 student.scales=1
+run drives short_video data.root="$drives" student.init="$worlds" method.pose.init="$worlds"
 
 # (c) drive 0060, ground truth from its 13 velodyne scans: a drive that no network here has seen
 for name in worlds drives; do
