@@ -49,9 +49,9 @@ def collect(run: Path) -> None:
     """Copy the results of a run of tools/run_recordings.sh, or of a demo (summary.json), into the store."""
     if (run / "summary.json").exists():
         shutil.copy(run / "summary.json", STORE / "demo.json")
+        return
     for file in run.glob("*.json"):
-        if file.name not in ("summary.json",):
-            shutil.copy(file, STORE / file.name)
+        shutil.copy(file, STORE / file.name)
     for file in run.glob("*/result.json"):
         facts = json.loads(file.read_text(encoding="utf-8"))
         kept = {key: facts[key] for key in TRAINING_FACTS}
