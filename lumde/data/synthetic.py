@@ -1,6 +1,7 @@
-"""Procedural streets with exact depth, pose, ids and movers, rendered into memory; nothing is downloaded."""
+"""Procedural worlds with exact depth, pose, ids and movers, rendered into memory; nothing is downloaded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,11 +9,24 @@ from lumde.data.base import FrameDataset
 from lumde.errors import ConfigError
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
-from lumde.worlds.clips import render_streets
+from lumde.worlds.clips import FAMILIES, Order, render_worlds
 from lumde.worlds.motion import MAX_FRAMES
 from lumde.worlds.scene import Clip
 
-TEST_SETS = {"streets-v1": (32, tuple(range(0, 40, 4)))}  # name -> worlds, frames of each
+
+class TestSet(NamedTuple):
+    """Worlds that never change: family, how many, and the frames of each that are rendered."""
+
+    family: str
+    worlds: int = 32
+    frames: tuple[int, ...] = tuple(range(0, 40, 4))
+
+
+TEST_SETS = {
+    "streets-v1": TestSet("streets"),
+    "rooms-v1": TestSet("rooms"),
+    "shifted-v1": TestSet("shapes"),  # nothing stands there as it does in streets and rooms
+}
 _STRIDE = 7  # frames by which the clips of neighbouring worlds begin apart, if spread
 _STREAM = 1 << 32  # seeds per stream; the space below the first stream belongs to the test sets
 
@@ -28,7 +42,7 @@ def frozen_seed(test_set: str, index: int) -> int:
 
 
 class Synthetic(FrameDataset):
-    """Procedural streets: an endless stream of worlds for training, a frozen set for testing."""
+    """Procedural streets, rooms, shapes: an endless stream of worlds to learn from, frozen sets for testing."""
 
     provides = ("sources", "depth", "pose", "mask", "object_ids")
 
@@ -37,6 +51,7 @@ class Synthetic(FrameDataset):
         """Which worlds, and how they are filmed."""
 
         name: str = "synthetic"
+        families: list[str] = field(default_factory=lambda: ["streets"])  # of worlds.clips.FAMILIES, in turn
         worlds: int = 24  # held in memory at a time; of a test set: the first ones
         frames: int = 40  # per world; a test set has its own
         first_world: int = 0  # where in the stream to begin
@@ -60,24 +75,20 @@ class Synthetic(FrameDataset):
         self._frames: dict[str, tuple[int, ...]] = {}  # that were rendered of each world, by their positions
         self.expected = None
         if config.test_set:
-            worlds, frames = TEST_SETS[config.test_set]
-            self.expected = worlds * len(frames)
+            test_set = TEST_SETS[config.test_set]
+            self.expected = test_set.worlds * len(test_set.frames)
         self.begin_epoch(0)
 
     def begin_epoch(self, epoch: int) -> None:
         """Hold the worlds of this epoch: a window that moves `fresh` worlds along the stream per epoch."""
         first = self.config.first_world + epoch * self.config.fresh
         window = range(first, first + self.config.worlds)
-        seeds = {self._sequence(index): self._seed(index) for index in window}
-        self._frames = {self._sequence(index): self._rendered(index) for index in window}
-        self._clips = {name: clip for name, clip in self._clips.items() if name in seeds}
-        missing = [name for name in seeds if name not in self._clips]
-        clips = render_streets(
-            [seeds[name] for name in missing],
-            self.config.height,
-            self.config.width,
-            [self._frames[name] for name in missing],
-            self.config.processes,
+        orders = {self._sequence(index): self._order(index) for index in window}
+        self._frames = {name: order.frames for name, order in orders.items()}
+        self._clips = {name: clip for name, clip in self._clips.items() if name in orders}
+        missing = [name for name in orders if name not in self._clips]
+        clips = render_worlds(
+            [orders[name] for name in missing], self.config.height, self.config.width, self.config.processes
         )
         self._clips.update(zip(missing, clips, strict=True))
         self.targets = [
@@ -106,21 +117,21 @@ class Synthetic(FrameDataset):
 
     def _sequence(self, index: int) -> str:
         """Name of a world in keys."""
-        return f"{self.config.test_set or f'streets-{self.config.seed}'}-{index:05d}"
+        stream = self.config.test_set or f"{self._family(index)}-{self.config.seed}"
+        return f"{stream}-{index:05d}"
 
-    def _rendered(self, index: int) -> tuple[int, ...]:
-        """Positions of the frames of a world that are rendered."""
+    def _family(self, index: int) -> str:
+        return self.config.families[index % len(self.config.families)]
+
+    def _order(self, index: int) -> Order:
+        """What to render of world `index`."""
         if self.config.test_set:
-            return TEST_SETS[self.config.test_set][1]
+            test_set = TEST_SETS[self.config.test_set]
+            return Order(test_set.family, frozen_seed(self.config.test_set, index), test_set.frames)
         room = MAX_FRAMES - self.config.frames + 1
         start = _STRIDE * index % room if self.config.spread else 0
-        return tuple(range(start, start + self.config.frames))
-
-    def _seed(self, index: int) -> int:
-        """Seed of a world."""
-        if self.config.test_set:
-            return frozen_seed(self.config.test_set, index)
-        return training_seed(self.config.seed, index)
+        frames = tuple(range(start, start + self.config.frames))
+        return Order(self._family(index), training_seed(self.config.seed, index), frames)
 
 
 def _check(config: Synthetic.Config) -> None:
@@ -129,7 +140,10 @@ def _check(config: Synthetic.Config) -> None:
         raise ConfigError(f"test_set: unknown {config.test_set!r}; known: {', '.join(TEST_SETS)}")
     if config.test_set and (config.fresh or config.first_world or config.spread):
         raise ConfigError(f"test_set: {config.test_set} is frozen; leave fresh, first_world and spread off")
-    most = TEST_SETS[config.test_set][0] if config.test_set else _STREAM
+    unknown = [name for name in config.families if name not in FAMILIES]
+    if unknown or not config.families:
+        raise ConfigError(f"families: {unknown or 'none'}; known: {', '.join(FAMILIES)}")
+    most = TEST_SETS[config.test_set].worlds if config.test_set else _STREAM
     bounds = {
         "worlds": (1, most),
         "frames": (1, MAX_FRAMES),
@@ -140,8 +154,8 @@ def _check(config: Synthetic.Config) -> None:
         "fresh": (0, config.worlds),
         "processes": (0, 256),
     }
-    for field, (low, high) in bounds.items():
-        if not low <= getattr(config, field) <= high:
+    for name, (low, high) in bounds.items():
+        if not low <= getattr(config, name) <= high:
             raise ConfigError(
-                f"{field}: {getattr(config, field)} is outside {low}..{high} (synthetic worlds)"
+                f"{name}: {getattr(config, name)} is outside {low}..{high} (synthetic worlds)"
             )

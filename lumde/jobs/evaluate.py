@@ -67,7 +67,7 @@ def open_dataset(
     values: dict[str, Any] = {"name": name, "root": root, "split": split}
     if "test_set" in known:
         values["test_set"] = values.pop("split") or DEFAULT_TEST_SET
-        values["worlds"] = TEST_SETS.get(values["test_set"], (None,))[0]
+        values["worlds"] = TEST_SETS[values["test_set"]].worlds if values["test_set"] in TEST_SETS else None
     if known.get("frames") is str:
         values["frames"] = frames
     given = {k: v for k, v in values.items() if v is not None} | dict(map(_option, options))

@@ -1,56 +1,10 @@
 """What stands in a street, each as a few solids around one place. Metres, drawn around real sizes."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from lumde.worlds.patterns import FACADES, TILE_M, near_grey
+from lumde.worlds.kit import SUNK, Colour, Kit, Place, box, shifted
+from lumde.worlds.patterns import FACADES
 from lumde.worlds.solids import Solid
-
-Place = tuple[float, float, float, float]  # x, y (down), z, heading
-Colour = tuple[float, float, float]
-Rings = tuple[tuple[float, float, float], ...]
-_SUNK = -0.4  # metres: feet reach below the land, which is not flat under them
-
-
-@dataclass
-class Kit:
-    """The random source, the textures and the next free object id of one street."""
-
-    rng: np.random.Generator
-    textures: tuple[str, ...]
-    next_id: int = 2  # 0 is the sky, 1 the ground
-
-    def new_id(self) -> int:
-        """A fresh object id."""
-        self.next_id += 1
-        return self.next_id - 1
-
-    def colour(self, low: float, high: float, spread: float) -> Colour:
-        """A reflectance of random brightness, warmer or cooler than grey."""
-        r, g, b = self.rng.uniform(low, high) * near_grey(self.rng, spread)
-        return float(r), float(g), float(b)
-
-    def solid(
-        self, place: Place, rings: Rings, names: tuple[str, str], colour: Colour, id: int, corners: int = 4
-    ) -> Solid:
-        """A solid with the named textures on sides and top, at their usual sizes, shifted at random."""
-        side, top = names
-        shift = float(self.rng.uniform(0, 20.0))
-        where = self.textures.index(side), self.textures.index(top)
-        return Solid(place, rings, id, *where, colour, TILE_M[side], TILE_M[top], shift, corners)
-
-
-def shifted(place: Place, across: float, along: float, up: float = 0.0) -> Place:
-    """A place moved within its own frame."""
-    x, y, z, heading = place
-    sine, cosine = float(np.sin(heading)), float(np.cos(heading))
-    return x + across * cosine + along * sine, y - up, z - across * sine + along * cosine, heading
-
-
-def box(half_width: float, half_length: float, top: float, foot: float = _SUNK) -> Rings:
-    """Rings of an upright box."""
-    return (half_width, half_length, foot), (half_width, half_length, top)
 
 
 def vehicle(kit: Kit, place: Place, id: int) -> list[Solid]:
@@ -99,7 +53,7 @@ def tree(kit: Kit, place: Place, id: int) -> list[Solid]:
     radius = height * float(rng.uniform(0.2, 0.3))  # clear of a camera that drives underneath
     trunk = float(rng.uniform(0.1, 0.25))
     crown = kit.colour(0.6, 1.2, 0.2)
-    stem = ((trunk, trunk, _SUNK), (trunk * 0.7, trunk * 0.7, height - radius))
+    stem = ((trunk, trunk, SUNK), (trunk * 0.7, trunk * 0.7, height - radius))
     parts = [kit.solid(place, stem, ("pole", "pole"), (0.7, 0.6, 0.5), id, 6)]
     for _ in range(int(rng.integers(1, 4))):
         size = radius * float(rng.uniform(0.6, 1.0))
@@ -136,7 +90,7 @@ def lamp(kit: Kit, place: Place, id: int) -> list[Solid]:
     """A pole with a foot and, mostly, an arm over the road."""
     thick, height = float(kit.rng.uniform(0.05, 0.09)), float(kit.rng.uniform(4.0, 8.0))
     colour = kit.colour(1.1, 1.5, 0.1) if kit.rng.random() < 0.6 else kit.colour(0.25, 0.4, 0.1)
-    pole = ((thick * 1.4, thick * 1.4, _SUNK), (thick * 1.3, thick * 1.3, 0.9), (thick, thick, height))
+    pole = ((thick * 1.4, thick * 1.4, SUNK), (thick * 1.3, thick * 1.3, 0.9), (thick, thick, height))
     parts = [kit.solid(place, pole, ("pole", "pole"), colour, id, 6)]
     if kit.rng.random() < 0.6:
         arm = box(0.8, 0.1, height, height - 0.15)
@@ -192,7 +146,7 @@ def building(kit: Kit, place: Place, half_width: float, half_length: float, id: 
     for _ in range(int(rng.integers(0, 4))):
         along = float(rng.uniform(-0.85, 0.85)) * half_length
         out, half = float(rng.uniform(0.4, 1.4)), float(rng.uniform(0.6, 1.8))
-        foot, top = (_SUNK, 2.6) if rng.random() < 0.5 else (3.0, min(height, 6.0))
+        foot, top = (SUNK, 2.6) if rng.random() < 0.5 else (3.0, min(height, 6.0))
         where = shifted(place, -half_width, along)
         side = str(rng.choice(["brick", "sign", "glass", facade]))
         bay = kit.solid(where, box(out, half, top, foot), (side, "roof"), kit.colour(0.6, 1.2, 0.3), id)

@@ -59,7 +59,7 @@ def _strip(
         edges.append(np.stack([x, course.height(x, z) + down, z], -1))
         texels.append(np.stack([np.full_like(along, across), along], -1) * (SIZE / np.array(tile)))
     shade = 1 + 0.05 * np.round(rng.normal(0, 1, 1 + len(along) // 6), 1)
-    return _quads(
+    return quads(
         np.stack(edges, 1), np.stack(texels, 1), texture, GROUND, np.repeat(shade, 6)[: len(along) - 1]
     )
 
@@ -74,7 +74,7 @@ def _land(course: Course, texture: int) -> Surfaces:
     texels = points[..., [0, 2]] * (SIZE / np.array(TILE_M["verge"]))
     return join(
         [
-            _quads(points[i : i + 2].swapaxes(0, 1), texels[i : i + 2].swapaxes(0, 1), texture, GROUND)
+            quads(points[i : i + 2].swapaxes(0, 1), texels[i : i + 2].swapaxes(0, 1), texture, GROUND)
             for i in range(len(x) - 1)
         ]
     )
@@ -87,10 +87,10 @@ def make_sky(texture: int, middle: tuple[float, float]) -> Surfaces:
     for low, high, first, last in ((300.0, 0.0, 3.0, 3.0), (0.0, -700.0, 3.0, 252.0)):
         ring = np.stack([_at_height(turns, low), _at_height(turns, high)], 1)
         texels = np.array([[[SIZE * i, first], [SIZE * i, last]] for i in range(5)], np.float64)
-        parts.append(_quads(ring, texels, texture, SKY))
+        parts.append(quads(ring, texels, texture, SKY))
     for height, row in ((300.0, 3.0), (-700.0, 252.0)):
         lid = _at_height(turns, height)[[[0, 1], [3, 2]]]
-        parts.append(_quads(lid, np.full((2, 2, 2), row), texture, SKY))
+        parts.append(quads(lid, np.full((2, 2, 2), row), texture, SKY))
     return join(parts)
 
 
@@ -99,7 +99,7 @@ def _at_height(points: Float[np.ndarray, "k 2"], height: float) -> Float[np.ndar
     return np.stack([points[:, 0], np.full(len(points), height), points[:, 1]], -1)
 
 
-def _quads(
+def quads(
     points: Float[np.ndarray, "k 2 3"],
     texels: Float[np.ndarray, "k 2 2"],
     texture: int,

@@ -56,7 +56,12 @@ def make_course(rng: np.random.Generator, length: float) -> Course:
 
 
 def drive(
-    rng: np.random.Generator, course: Course, speed: float, lane: float, pitch: float, yaw: float
+    rng: np.random.Generator,
+    course: Course,
+    speed: float,
+    lane: float,
+    angles: tuple[float, float],
+    heights: tuple[float, float],
 ) -> Float[np.ndarray, "n 4 4"]:
     """Camera poses `world_from_camera` of a drive of MAX_FRAMES frames.
 
@@ -65,11 +70,11 @@ def drive(
         course: the road.
         speed: mean metres per frame; varies smoothly by at most 20 %.
         lane: metres to the right of the centre line; wanders by some decimetres.
-        pitch: mean angle of the camera below the road's slope, radians.
-        yaw: mean angle of the camera to the right of its way, radians.
+        angles: of the camera, radians: below the road's slope, and to the right of its way.
+        heights: lowest and highest that a camera is mounted, metres.
     """
     frames = np.arange(MAX_FRAMES, dtype=np.float64)
-    height = rng.uniform(1.5, 2.0)
+    height, (pitch, yaw) = rng.uniform(*heights), angles
     speeds = speed * (1 + _sway(rng, frames, 0.15, 40.0) + _sway(rng, frames, 0.04, 9.0))
     along = np.concatenate([[0.0], np.cumsum(speeds[1:])])
     x, z, heading = course.at(along, lane + _sway(rng, frames, 0.3, 35.0))
@@ -80,6 +85,31 @@ def drive(
     roll = _sway(rng, frames, np.radians(0.25), 23.0)
     centre = np.stack([x, course.height(x, z) - height, z], -1)
     return poses_from_angles(centre, turn, tilt, roll)
+
+
+def handheld(
+    rng: np.random.Generator, start: tuple[float, float, float], yaw: float, pitch: float
+) -> Float[np.ndarray, "n 4 4"]:
+    """Camera poses `world_from_camera` of MAX_FRAMES frames held in a hand around a place.
+
+    Steps of about 10 to 60 mm and turns of .3 to 2.5 degrees in all directions; the camera stays within
+    half a metre of `start` (metres).
+    """
+    frames = np.arange(MAX_FRAMES, dtype=np.float64)
+    step, turn = rng.uniform(0.01, 0.06), np.radians(rng.uniform(0.3, 2.5))
+    axes = []
+    for share in (0.8, 0.35, 0.8):
+        period = rng.uniform(25.0, 60.0)
+        slow = _sway(rng, frames, share * step * period / (2 * np.pi) * 1.6, period)
+        axes.append(slow + _sway(rng, frames, 0.003, 9.0))
+    centre = np.stack(axes, -1)
+    centre = np.array(start) + centre - centre[0]
+    angles = []
+    for share, most in ((0.9, 0.5), (0.5, 0.2), (0.25, 0.1)):
+        period = rng.uniform(25.0, 60.0)
+        angles.append(_sway(rng, frames, min(share * turn * period / (2 * np.pi) * 1.6, most), period))
+    roll = rng.normal(0, 0.06) + angles[2]
+    return poses_from_angles(centre, yaw + angles[0], pitch + angles[1], roll)
 
 
 def _sway(

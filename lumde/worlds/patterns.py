@@ -71,14 +71,14 @@ def near_grey(rng: np.random.Generator, spread: float) -> Float[np.ndarray, " 3"
     return np.array([1 + warm, 1 + green, 1 - warm])
 
 
-def _tinted(rng: np.random.Generator, grey: Field, spread: float = 0.08) -> Picture:
+def tinted(rng: np.random.Generator, grey: Field, spread: float = 0.08) -> Picture:
     """A grey picture in a colour drawn near grey."""
     return grey[..., None] * near_grey(rng, spread).astype(np.float32)
 
 
-def _speckled(rng: np.random.Generator, noise: Noise, mean: float, contrast: float, spread: float) -> Picture:
+def speckled(rng: np.random.Generator, noise: Noise, mean: float, contrast: float, spread: float) -> Picture:
     """Noise around a mean with slow shifts of hue."""
-    picture = _tinted(rng, mean + contrast * noise.draw(), spread)
+    picture = tinted(rng, mean + contrast * noise.draw(), spread)
     hue = 0.25 * contrast * noise.draw()
     picture[..., 0] += hue
     picture[..., 2] -= hue
@@ -87,7 +87,7 @@ def _speckled(rng: np.random.Generator, noise: Noise, mean: float, contrast: flo
 
 def paint_road(rng: np.random.Generator, noise: Noise) -> Picture:
     """Asphalt with wheel tracks, patches, cracks, covers, dashes in the middle and lines along the edges."""
-    picture = _speckled(rng, noise, rng.uniform(0.3, 0.5), rng.uniform(0.05, 0.09), 0.05)
+    picture = speckled(rng, noise, rng.uniform(0.3, 0.5), rng.uniform(0.05, 0.09), 0.05)
     picture += 0.05 * noise.draw(1, 4)[..., None]
     for _ in range(int(rng.integers(3, 8))):  # patches
         row, column = rng.integers(0, SIZE - 60, 2)
@@ -118,12 +118,12 @@ def paint_pavement(rng: np.random.Generator, noise: Noise) -> Picture:
     joint = np.arange(SIZE) % edge < max(1, edge // 16)
     grey[joint] -= 0.15
     grey[:, joint] -= 0.15
-    return _tinted(rng, grey)
+    return tinted(rng, grey)
 
 
 def paint_verge(rng: np.random.Generator, noise: Noise) -> Picture:
     """Grass, gravel or paving beside the pavement."""
-    picture = _speckled(rng, noise, rng.uniform(0.35, 0.5), rng.uniform(0.08, 0.13), 0.05)
+    picture = speckled(rng, noise, rng.uniform(0.35, 0.5), rng.uniform(0.08, 0.13), 0.05)
     if rng.random() < 0.6:
         picture *= np.array([0.8, 1.05, 0.5], np.float32)
     return picture
@@ -132,7 +132,7 @@ def paint_verge(rng: np.random.Generator, noise: Noise) -> Picture:
 def paint_facade(rng: np.random.Generator, noise: Noise) -> Picture:
     """A wall of WINDOWS x WINDOWS windows, each with its own glass and curtains; row 0 is the ground."""
     wall = rng.uniform(0.35, 0.75)
-    picture = _speckled(rng, noise, wall, rng.uniform(0.05, 0.1), 0.13)
+    picture = speckled(rng, noise, wall, rng.uniform(0.05, 0.1), 0.13)
     pitch = SIZE // WINDOWS
     width, height = int(pitch * rng.uniform(0.3, 0.7)), int(pitch * rng.uniform(0.35, 0.7))
     frame = int(rng.integers(2, 5))
@@ -179,14 +179,14 @@ def paint_brick(rng: np.random.Generator, noise: Noise) -> Picture:
         grey[row * 8 : row * 8 + 8] = np.roll(grey[row * 8 : row * 8 + 8], 8, 1)
     grey += rng.uniform(0.35, 0.55) + 0.09 * noise.draw()
     grey[::8] += 0.12
-    return _tinted(rng, grey, 0.2)
+    return tinted(rng, grey, 0.2)
 
 
 def paint_roof(rng: np.random.Generator, noise: Noise) -> Picture:
     """Rows of tiles."""
     grey = rng.uniform(0.25, 0.5) + 0.08 * noise.draw()
     grey[np.arange(SIZE) % 16 < 3] -= 0.12
-    return _tinted(rng, grey, 0.2)
+    return tinted(rng, grey, 0.2)
 
 
 def paint_body(rng: np.random.Generator, noise: Noise) -> Picture:
@@ -211,12 +211,12 @@ def paint_glass(rng: np.random.Generator, noise: Noise) -> Picture:
     for pillar in (0.0, 0.3, 0.62, 0.95):
         column = int(SIZE * pillar)
         grey[:, column : column + 12] = 0.6
-    return _tinted(rng, grey)
+    return tinted(rng, grey)
 
 
 def paint_foliage(rng: np.random.Generator, noise: Noise) -> Picture:
     """Leaves: strong contrast in greens."""
-    picture = _speckled(rng, noise, 0.4, 0.16, 0.05)
+    picture = speckled(rng, noise, 0.4, 0.16, 0.05)
     leaf = noise.draw() > 0.9
     picture[leaf] += 0.15
     return picture * np.array([0.8, 1.0, 0.5], np.float32)
@@ -224,7 +224,7 @@ def paint_foliage(rng: np.random.Generator, noise: Noise) -> Picture:
 
 def paint_pole(rng: np.random.Generator, noise: Noise) -> Picture:
     """Metal, wood or concrete with bands and posters."""
-    picture = _speckled(rng, noise, rng.uniform(0.3, 0.6), 0.1, 0.1)
+    picture = speckled(rng, noise, rng.uniform(0.3, 0.6), 0.1, 0.1)
     for _ in range(int(rng.integers(2, 6))):
         row, height = int(rng.integers(0, SIZE - 30)), int(rng.integers(8, 30))
         band = rng.uniform(0.15, 0.95) * near_grey(rng, 0.3)

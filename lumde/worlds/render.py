@@ -133,11 +133,8 @@ class _Caster:
 
     def __init__(self, world: World, camera: _Camera) -> None:
         self.world, self.camera = world, camera
-        self.num_sky = int((world.surfaces.ids == SKY).sum())
-        if (world.surfaces.ids[: self.num_sky] != SKY).any():
-            raise ValueError("the sky's triangles must come first")
-        self.sky = _scene_of(world.surfaces.corners[: self.num_sky])
-        self.still = _scene_of(world.surfaces.corners[self.num_sky :])  # casts shadows, the sky does not
+        self.backdrop = _scene_of(world.surfaces.corners[: world.backdrop])
+        self.still = _scene_of(world.surfaces.corners[world.backdrop :])  # casts shadows
         self.planes = planes_of(world.surfaces)
         self.surfaces = join([world.surfaces, *(mover.surfaces for mover in world.movers)])
 
@@ -177,11 +174,11 @@ class _Caster:
         return _Moment(pose, self.camera.rays(pose), planes, moving, np.tile(near_mover, _NUM + 1))
 
     def _nearest(self, moment: _Moment, asked: slice | Int[np.ndarray, " a"]) -> Int[np.ndarray, " a"]:
-        """Triangle that each asked ray meets first; a ray that slips through a seam sees the sky."""
+        """Triangle that each asked ray meets first; a ray that slips through a seam sees the backdrop."""
         rays = moment.rays[asked]
-        hit = _cast(self.still, moment.pose, rays) + np.int32(self.num_sky)
-        open_air = np.flatnonzero(hit < self.num_sky)
-        hit[open_air] = np.maximum(_cast(self.sky, moment.pose, rays[open_air]), 0)
+        hit = _cast(self.still, moment.pose, rays) + np.int32(self.world.backdrop)
+        beyond = np.flatnonzero(hit < self.world.backdrop)
+        hit[beyond] = np.maximum(_cast(self.backdrop, moment.pose, rays[beyond]), 0)
         if moment.moving is None:
             return hit
         near = np.flatnonzero(moment.near_mover[asked])

@@ -55,6 +55,7 @@ class World:
 
     seed: int
     surfaces: Surfaces
+    backdrop: int  # this many first triangles lie behind all others and cast no shadow: a sky, a room's shell
     movers: tuple[Mover, ...]
     atlas: Atlas
     light: Light

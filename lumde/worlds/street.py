@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lumde.worlds import furniture
-from lumde.worlds.furniture import Kit, Place
 from lumde.worlds.ground import KERB_HEIGHT, make_ground, make_sky
+from lumde.worlds.kit import Kit, Place
 from lumde.worlds.motion import MAX_FRAMES, Course, drive, make_course, poses_from_angles
-from lumde.worlds.patterns import paint_street
+from lumde.worlds.patterns import TILE_M, paint_street
 from lumde.worlds.scene import Light, Mover, World, join
 from lumde.worlds.solids import Solid, triangulate
 
@@ -32,11 +32,32 @@ class _Layout:
         return float(x[0]), float(y[0]), float(z[0]), float(heading[0]) + turn
 
 
+@dataclass(frozen=True)
+class _Ranges:
+    """What the camera of a street is drawn from."""
+
+    speed: tuple[float, float] = (0.5, 1.05)  # metres per frame
+    fov_deg: tuple[float, float] = (46.0, 66.0)
+    height: tuple[float, float] = (1.5, 2.0)  # metres above the road
+
+
+_WIDE = _Ranges(speed=(0.15, 1.6), fov_deg=(45.0, 100.0), height=(1.0, 2.2))
+
+
 def make_street(seed: int) -> World:
     """Draw a whole street: textures, layout, light, camera and its drive. Same seed, same world."""
+    return _street(seed, _Ranges())
+
+
+def make_wide_street(seed: int) -> World:
+    """Draw a street that is seen by any car's camera, at any speed of a town."""
+    return _street(seed, _WIDE)
+
+
+def _street(seed: int, ranges: _Ranges) -> World:
     rng = np.random.default_rng(seed)
     atlas = paint_street(rng)
-    speed = float(rng.uniform(0.5, 1.05))
+    speed = float(rng.uniform(*ranges.speed))
     course = make_course(rng, MAX_FRAMES * speed * 1.2 + _VIEW)
     half_road = float(rng.uniform(2.4, 6.5))
     layout = _Layout(
@@ -46,17 +67,18 @@ def make_street(seed: int) -> World:
         setback=float(rng.uniform(0.0, 7.0)),
         lane=float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.5) * half_road),
     )
-    fov_deg = float(rng.uniform(46.0, 66.0))
+    fov_deg = float(rng.uniform(*ranges.fov_deg))
     pitch, yaw = (float(np.radians(angle)) for angle in rng.uniform((-1.0, -8.0), (8.0, 8.0)))
-    poses = drive(rng, course, speed, layout.lane, pitch, yaw)
-    kit = Kit(rng, atlas.names)
+    poses = drive(rng, course, speed, layout.lane, (pitch, yaw), ranges.height)
+    kit = Kit(rng, atlas.names, TILE_M)
     solids = [solid for side in (-1, 1) for solid in _roadside(kit, layout, side)]
     solids += _closing_row(kit, layout)
     ground = make_ground(rng, course, atlas.names, half_road, layout.pavement)
     middle = (float(course.x.mean()), float(course.z.mean()))
-    surfaces = join([make_sky(atlas.index("sky"), middle), ground, triangulate(solids)])
+    sky = make_sky(atlas.index("sky"), middle)
+    surfaces = join([sky, ground, triangulate(solids)])
     movers = _movers(kit, layout, speed)
-    return World(seed, surfaces, movers, atlas, _light(rng), fov_deg, poses)
+    return World(seed, surfaces, len(sky.ids), movers, atlas, _light(rng), fov_deg, poses)
 
 
 def _light(rng: np.random.Generator) -> Light:

@@ -80,9 +80,10 @@ def box_world(picture=None, movers=()):
     atlas = make_atlas({"noise": noise if picture is None else picture})
     pose = poses_from_angles(np.array([[0.3, -1.6, 0.5]]), *angles(0.1, 0.06, 0.02))
     fixed = [solid(box, 2 + i) for i, box in enumerate(BOXES)]
-    surfaces = join([make_sky(0, (0.0, 0.0)), ground(), triangulate(fixed)])
+    sky = make_sky(0, (0.0, 0.0))
+    surfaces = join([sky, ground(), triangulate(fixed)])
     light = Light(np.array([0.0, -1.0, 0.0]), np.zeros(3), np.ones(3))
-    return World(0, surfaces, movers, atlas, light, 70.0, pose)
+    return World(0, surfaces, len(sky.ids), movers, atlas, light, 70.0, pose)
 
 
 @pytest.fixture(scope="module")
