@@ -12,6 +12,7 @@ import kornia.enhance as enhance
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
+from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
 from lumde.geometry.camera import flip_intrinsics
@@ -31,12 +32,18 @@ class AugmentConfig:
     contrast: float = 0.2
     saturation: float = 0.2
     hue: float = 0.1  # turns, drawn from [-x, x]
+    # What rendered pictures lack, for networks that shall work on a sensor's: per sample up to `noise` deviation
+    # (of 1) and up to `blur` pixels of Gaussian blur. Ours; sources are left as they are.
+    noise: float = 0.0
+    blur: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or would turn colours negative."""
         for name in ("flip", "jitter", "brightness", "contrast", "saturation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0..1, found {getattr(self, name)}")
+        if not (0 <= self.noise <= 1 and 0 <= self.blur <= 4):
+            raise ValueError(f"noise 0..1 and blur 0..4 pixels, found {self.noise} and {self.blur}")
         if not 0 <= self.hue <= 0.5:
             raise ValueError(f"hue must be within 0..0.5 turns, found {self.hue}")
 
@@ -86,6 +93,8 @@ def to_batch(
     )
     if config is not None:
         _jitter(batch, _draw_colours(config, len(image), random))
+        if config.noise or config.blur:
+            batch.jittered = degraded(batch.jittered, config, random)
     return batch
 
 
@@ -103,6 +112,22 @@ def jitter_images(images: Float[Tensor, "b s 3 h w"], colours: Colours) -> Float
         per_sample = torch.from_numpy(colours.factors[name][colours.chosen]).to(frames)
         frames = _OPERATIONS[name](frames, per_sample.repeat_interleave(count))
     return images.index_copy(0, index, frames.unflatten(0, (-1, count)))
+
+
+def degraded(
+    images: Float[Tensor, "b 3 h w"], config: AugmentConfig, random: np.random.Generator
+) -> Float[Tensor, "b 3 h w"]:
+    """Blur and noise of a strength drawn per sample: half of the samples stay sharp, half clean."""
+    count = len(images)
+    blur, noise = (most * np.maximum(random.uniform(-1, 1, count), 0) for most in (config.blur, config.noise))
+    if config.blur:
+        sigma = torch.from_numpy(np.maximum(blur, 0.05)).to(images)[:, None].expand(-1, 2)
+        images = gaussian_blur2d(images, (9, 9), sigma)
+    if config.noise:
+        generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
+        grain = torch.randn(images.shape, generator=generator).to(images)
+        images = images + grain * torch.from_numpy(noise).to(images)[:, None, None, None]
+    return images.clamp(0, 1)
 
 
 def _unit(images: UInt8[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:

@@ -1,6 +1,6 @@
 """Procedural worlds with exact depth, pose, ids and movers, rendered into memory; nothing is downloaded."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +9,9 @@ from lumde.data.base import FrameDataset
 from lumde.errors import ConfigError
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
-from lumde.worlds.clips import FAMILIES, Order, render_worlds
+from lumde.worlds.clips import FAMILIES, Order, Studio
 from lumde.worlds.motion import MAX_FRAMES
-from lumde.worlds.scene import Clip
+from lumde.worlds.scene import SKY, Clip
 
 
 class TestSet(NamedTuple):
@@ -27,7 +27,7 @@ TEST_SETS = {
     "rooms-v1": TestSet("rooms"),
     "shifted-v1": TestSet("shapes"),  # nothing stands there as it does in streets and rooms
 }
-_STRIDE = 7  # frames by which the clips of neighbouring worlds begin apart, if spread
+_APART = 7  # frames by which the clips of neighbouring worlds begin apart, if spread
 _STREAM = 1 << 32  # seeds per stream; the space below the first stream belongs to the test sets
 
 
@@ -42,7 +42,7 @@ def frozen_seed(test_set: str, index: int) -> int:
 
 
 class Synthetic(FrameDataset):
-    """Procedural streets, rooms, shapes: an endless stream of worlds to learn from, frozen sets for testing."""
+    """Procedural streets, rooms, shapes: an endless stream to learn from, frozen sets for testing."""
 
     provides = ("sources", "depth", "pose", "mask", "object_ids")
 
@@ -51,17 +51,21 @@ class Synthetic(FrameDataset):
         """Which worlds, and how they are filmed."""
 
         name: str = "synthetic"
-        families: list[str] = field(default_factory=lambda: ["streets"])  # of worlds.clips.FAMILIES, in turn
+        families: tuple[str, ...] = ("streets",)  # of worlds.clips.FAMILIES, in turn
         worlds: int = 24  # held in memory at a time; of a test set: the first ones
         frames: int = 40  # per world; a test set has its own
+        every: int = 1  # only every n-th frame is rendered, e.g. for learning from single frames
         first_world: int = 0  # where in the stream to begin
         spread: bool = False  # clips begin at different places of their drives: short ones see whole streets
         height: int = 64  # pixels
         width: int = 192
         seed: int = 0  # names the stream
         test_set: str = ""  # a key of TEST_SETS instead of the stream
+        sky_depth: float = 0.0  # metres told where the sky is seen; 0 = no depth there
         fresh: int = 0  # worlds replaced per epoch by the next ones of the stream
-        processes: int = 0  # that render; 0 = this one
+        processes: int = (
+            0  # that render, the next epoch's worlds during this one; 0 = this process, when asked
+        )
 
     def __init__(self, config: Config) -> None:
         """Render the worlds of epoch 0.
@@ -71,6 +75,7 @@ class Synthetic(FrameDataset):
         """
         _check(config)
         self.config = config
+        self._studio = Studio(config.height, config.width, config.processes)
         self._clips: dict[str, Clip] = {}
         self._frames: dict[str, tuple[int, ...]] = {}  # that were rendered of each world, by their positions
         self.expected = None
@@ -87,10 +92,10 @@ class Synthetic(FrameDataset):
         self._frames = {name: order.frames for name, order in orders.items()}
         self._clips = {name: clip for name, clip in self._clips.items() if name in orders}
         missing = [name for name in orders if name not in self._clips]
-        clips = render_worlds(
-            [orders[name] for name in missing], self.config.height, self.config.width, self.config.processes
-        )
+        clips = self._studio.render([orders[name] for name in missing])
         self._clips.update(zip(missing, clips, strict=True))
+        coming = range(window.stop, window.stop + self.config.fresh)
+        self._studio.prepare([self._order(index) for index in coming])
         self.targets = [
             FrameKey(name, frame, f"{frame:03d}") for name, frames in self._frames.items() for frame in frames
         ]
@@ -108,7 +113,7 @@ class Synthetic(FrameDataset):
         return Frame(
             image=clip.images[i],
             intrinsics=clip.intrinsics.copy(),
-            depth=clip.depth[i],
+            depth=np.where(clip.ids[i] == SKY, np.float32(self.config.sky_depth), clip.depth[i]),
             mask=np.ones(clip.depth[i].shape, np.bool_),
             world_from_camera=clip.poses[i],
             object_ids=clip.ids[i],
@@ -128,9 +133,9 @@ class Synthetic(FrameDataset):
         if self.config.test_set:
             test_set = TEST_SETS[self.config.test_set]
             return Order(test_set.family, frozen_seed(self.config.test_set, index), test_set.frames)
-        room = MAX_FRAMES - self.config.frames + 1
-        start = _STRIDE * index % room if self.config.spread else 0
-        frames = tuple(range(start, start + self.config.frames))
+        length = (self.config.frames - 1) * self.config.every + 1
+        start = _APART * index % (MAX_FRAMES - length + 1) if self.config.spread else 0
+        frames = tuple(range(start, start + length, self.config.every))
         return Order(self._family(index), training_seed(self.config.seed, index), frames)
 
 
@@ -147,6 +152,8 @@ def _check(config: Synthetic.Config) -> None:
     bounds = {
         "worlds": (1, most),
         "frames": (1, MAX_FRAMES),
+        "every": (1, max(1, (MAX_FRAMES - 1) // max(1, config.frames - 1))),
+        "sky_depth": (0, 1e6),
         "height": (8, 4096),
         "width": (8, 4096),
         "seed": (0, _STREAM),
@@ -156,6 +163,4 @@ def _check(config: Synthetic.Config) -> None:
     }
     for name, (low, high) in bounds.items():
         if not low <= getattr(config, name) <= high:
-            raise ConfigError(
-                f"{name}: {getattr(config, name)} is outside {low}..{high} (synthetic worlds)"
-            )
+            raise ConfigError(f"{name}: {getattr(config, name)} is outside {low}..{high} (synthetic worlds)")

@@ -12,7 +12,7 @@ from lumde.losses.pixelwise import gradient_matching, log_l1
 from lumde.methods.base import Method, Streams, disparity_picture
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
-from lumde.structures import Unit
+from lumde.structures import FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
 
@@ -28,6 +28,10 @@ class Supervised(Method):
 
         log_weight: float = 1.0
         gradient_weight: float = 0.5  # ours
+        # > 0: learn the depth at which a camera of this focal length (pixels of the network's input) would show
+        # the same picture, depth * focal / fx: one picture then has one answer whatever the lens. Such depth is
+        # relative. Source: canonical camera space, Yin et al. 2023, arXiv:2307.10984.
+        focal: float = 0.0
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Keep the student; the truth is the teacher here."""
@@ -41,18 +45,17 @@ class Supervised(Method):
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Log-depth L1 and gradient matching where the truth is in the network's range."""
         frames = batch["main"]
-        assert frames.depth is not None
-        limits = self.student.config
-        valid = (frames.depth >= limits.min_depth) & (frames.depth <= limits.max_depth)
+        limits, truth = self.student.config, self._truth(frames)
+        valid = (truth >= limits.min_depth) & (truth <= limits.max_depth)
         if frames.mask is not None:
             valid = valid & frames.mask
         output = self.run(self.student, frames.jittered)
         log_terms, gradient_terms = [], []
         for disp in output.disps:
-            full = F.interpolate(disp, frames.depth.shape[-2:], mode="bilinear", align_corners=False)
+            full = F.interpolate(disp, truth.shape[-2:], mode="bilinear", align_corners=False)
             depth = self.student.depth(full)
-            log_terms.append(log_l1(depth, frames.depth, valid))
-            gradient_terms.append(gradient_matching(depth, frames.depth, valid))
+            log_terms.append(log_l1(depth, truth, valid))
+            gradient_terms.append(gradient_matching(depth, truth, valid))
         self.monitors = {
             "valid": valid.float().mean(),
             "disp_std": output.disp.detach().flatten(1).std(1).mean(),
@@ -61,6 +64,13 @@ class Supervised(Method):
         if self.config.gradient_weight:
             terms["gradient"] = self.config.gradient_weight * torch.stack(gradient_terms).mean()
         return terms
+
+    def _truth(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
+        assert frames.depth is not None
+        if not self.config.focal:
+            return frames.depth
+        canonical = frames.depth * (self.config.focal / frames.intrinsics[:, 0, 0])[:, None, None, None]
+        return canonical.clamp(max=self.student.config.max_depth)
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
         """Input, depth, truth."""
@@ -76,5 +86,5 @@ class Supervised(Method):
 
     @property
     def unit(self) -> Unit:
-        """Measured depth is in metres."""
-        return "metres"
+        """Measured depth is in metres, unless the lens is taken out of it."""
+        return "relative" if self.config.focal else "metres"

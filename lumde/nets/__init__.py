@@ -3,6 +3,7 @@
 from lumde.nets.base import Critic, DepthNet, PoseNet
 from lumde.nets.critic_convolutional import CriticConvolutional
 from lumde.nets.critic_transformer import CriticTransformer
+from lumde.nets.depth_light import DepthLight
 from lumde.nets.depth_mobile import DepthMobile
 from lumde.nets.depth_resnet import DepthResnet
 from lumde.nets.depth_small import DepthSmall
@@ -14,6 +15,7 @@ DEPTH_NETS: dict[str, type[DepthNet]] = {
     "depth_small": DepthSmall,
     "depth_resnet": DepthResnet,
     "depth_mobile": DepthMobile,
+    "depth_light": DepthLight,
 }
 POSE_NETS: dict[str, type[PoseNet]] = {
     "pose_small": PoseSmall,

@@ -148,3 +148,13 @@ def pooled_motion(values: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b 3"
     """
     motion = 0.01 * values.float().mean(dim=(2, 3))
     return motion[:, :3], motion[:, 3:6]
+
+
+def separable(channels_in: int, channels: int) -> nn.Sequential:
+    """Depthwise 3x3, pointwise, normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False),
+        nn.Conv2d(channels_in, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision import models
 
-from lumde.nets.base import DepthNet, fp32_sigmoid_head
+from lumde.nets.base import DepthNet, fp32_sigmoid_head, separable
 from lumde.nets.weights import load_encoder
 from lumde.structures import DepthOutput
 
@@ -59,9 +59,9 @@ class DepthMobile(DepthNet):
         widths = WIDTHS[config.size]
         skips = (0, *channels[:4])
         self.narrow = nn.ModuleList(
-            _separable(a, b) for a, b in zip((*widths[1:], channels[-1]), widths, strict=True)
+            separable(a, b) for a, b in zip((*widths[1:], channels[-1]), widths, strict=True)
         )
-        self.join = nn.ModuleList(_separable(a + b, a) for a, b in zip(widths, skips, strict=True))
+        self.join = nn.ModuleList(separable(a + b, a) for a, b in zip(widths, skips, strict=True))
         self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in widths[: config.scales])
         self.start_heads(self.heads)
 
@@ -82,13 +82,3 @@ class DepthMobile(DepthNet):
             if stage < self.config.scales:
                 disps.append(fp32_sigmoid_head(self.heads[stage], x))
         return DepthOutput(disps=tuple(disps[::-1]), features=tuple(features))
-
-
-def _separable(channels_in: int, channels: int) -> nn.Sequential:
-    """Depthwise 3x3, pointwise, normalisation, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False),
-        nn.Conv2d(channels_in, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(inplace=True),
-    )

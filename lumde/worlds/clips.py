@@ -1,8 +1,7 @@
 """Whole clips from seeds, one after the other or in parallel, in the same order and bytes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
 
@@ -33,19 +32,38 @@ def render_world(order: Order, height: int, width: int) -> Clip:
     return render_clip(FAMILIES[order.family](order.seed), height, width, order.frames)
 
 
-def render_worlds(orders: Sequence[Order], height: int, width: int, processes: int = 0) -> Iterator[Clip]:
-    """Render one clip per order.
+class Studio:
+    """Renders orders, in other processes if asked, and can begin with what will be wanted later.
 
-    Args:
-        orders: family, seed and frames of each world.
-        height: pixels.
-        width: pixels.
-        processes: how many processes share the work; 0 = this one. They start afresh (spawn), because a fork
-            of a process that runs threads may hang.
+    The processes start afresh (spawn), because a fork of a process that runs threads may hang.
     """
-    arguments = (orders, repeat(height), repeat(width))
-    if processes < 1 or len(orders) < 2:
-        yield from map(render_world, *arguments)
-        return
-    with ProcessPoolExecutor(min(processes, len(orders)), get_context("spawn")) as pool:
-        yield from pool.map(render_world, *arguments)
+
+    def __init__(self, height: int, width: int, processes: int = 0) -> None:
+        """Clips of `height` x `width` pixels; `processes` that share the work, 0 = this one."""
+        self.height, self.width, self.processes = height, width, processes
+        self._pool: ProcessPoolExecutor | None = None
+        self._begun: dict[Order, Future[Clip]] = {}
+
+    def render(self, orders: Sequence[Order]) -> Iterator[Clip]:
+        """One clip per order, in their order; what was prepared is only waited for."""
+        if not self.processes:
+            for order in orders:
+                yield render_world(order, self.height, self.width)
+            return
+        self.prepare(orders)
+        for order in orders:
+            yield self._begun.pop(order).result()
+
+    def prepare(self, orders: Sequence[Order]) -> None:
+        """Begin to render in the background, if there are other processes."""
+        if not self.processes or not orders:
+            return
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.processes, get_context("spawn"))
+        for order in orders:
+            if order not in self._begun:
+                self._begun[order] = self._pool.submit(render_world, order, self.height, self.width)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Copies (of loader workers) share no processes."""
+        return {**vars(self), "_pool": None, "_begun": {}}

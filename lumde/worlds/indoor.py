@@ -41,8 +41,8 @@ def small_thing(kit: Kit, place: Place) -> list[Solid]:
         return [kit.solid(turned, bottle, ("sign", "plain"), colour, id, 6)]
     if kind == 2:
         r, h = 0.1 * size, 0.08 * size
-        rings = ((r * 0.5, r * 0.5, 0.0), (r, r, h))
-        return [kit.solid(turned, rings, ("plain", "cloth"), colour, id, 6)]
+        bowl = ((r * 0.5, r * 0.5, 0.0), (r, r, h))
+        return [kit.solid(turned, bowl, ("plain", "cloth"), colour, id, 6)]
     if kind == 3:
         width, depth, h = rng.uniform(0.05, 0.2, 3) * size
         name = str(rng.choice(["sign", "plain", "poster", "cloth", "books"]))
@@ -50,8 +50,8 @@ def small_thing(kit: Kit, place: Place) -> list[Solid]:
             kit.solid(turned, box(float(width), float(depth), float(h) * 1.5, 0.0), (name, name), colour, id)
         ]
     r = 0.06 * size
-    rings = ((r * 0.6, r * 0.6, 0.0), (r, r, r * 0.5), (r, r, r * 1.3), (r * 0.5, r * 0.5, r * 1.9))
-    return [kit.solid(turned, rings, ("foliage", "plain"), colour, id, 6)]
+    fruit = ((r * 0.6, r * 0.6, 0.0), (r, r, r * 0.5), (r, r, r * 1.3), (r * 0.5, r * 0.5, r * 1.9))
+    return [kit.solid(turned, fruit, ("foliage", "plain"), colour, id, 6)]
 
 
 def clutter(kit: Kit, place: Place, half_width: float, half_depth: float, mean: float) -> list[Solid]:
