@@ -49,7 +49,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["lumde", "lumde.*"]) + ["lumde.configs", "lumde.splits"],
     package_dir={"lumde.configs": "configs", "lumde.splits": "splits"},
-    package_data={"lumde": ["py.typed"], "lumde.configs": ["**/*"], "lumde.splits": ["**/*"]},
+    package_data={"lumde": ["py.typed", "shipped/**/*"], "lumde.configs": ["**/*"], "lumde.splits": ["**/*"]},
     license_files=["LICENSE"],
     install_requires=REQUIRED,
     extras_require=EXTRAS,

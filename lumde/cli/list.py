@@ -1,14 +1,18 @@
-"""List the parts that a config can name: training methods, networks, datasets, teachers, evaluators."""
+"""List the parts that a config can name (methods, networks, datasets, ...), and the shipped models."""
 
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lumde.files import write_json
 from lumde.registry import describe
 
+if TYPE_CHECKING:
+    from lumde.models import ModelConfig
+
 EXAMPLE = "lumde list methods"
-KINDS = ("methods", "nets", "datasets", "teachers", "evaluators")
+KINDS = ("methods", "nets", "datasets", "teachers", "evaluators", "models")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +44,10 @@ def rows(kind: str) -> list[dict[str, str]]:
         from lumde.data import DATASETS
 
         return describe(DATASETS, ("provides",))
+    if kind == "models":
+        from lumde.models import shipped_models
+
+        return [_model_row(name, config) for name, config in shipped_models().items()]
     if kind == "teachers":
         from lumde.teachers import TEACHERS
 
@@ -47,6 +55,20 @@ def rows(kind: str) -> list[dict[str, str]]:
     from lumde.evaluators import EVALUATORS
 
     return describe(EVALUATORS)
+
+
+def _model_row(name: str, config: "ModelConfig") -> dict[str, str]:
+    """Name, network, size and what its card says it measured."""
+    facts = config.training
+    numbers = {key: f"{value:.3f}" for key, value in facts.get("abs_rel", {}).items()}
+    return {
+        "name": name,
+        "net": config.net.name,
+        "params": facts.get("params", ""),
+        "gmacs_640x192": facts.get("gmacs_640x192", ""),
+        "unit": config.unit,
+        **{f"abs_rel {key}": value for key, value in numbers.items()},
+    }
 
 
 def aligned(parts: list[dict[str, str]]) -> str:

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-EXAMPLE = "lumde predict drive.mp4 --model demo/student --out depth --save png16,mp4"
+EXAMPLE = "lumde predict drive.mp4 --out depth --save png16,mp4"
 FORMATS = ("png16", "npy", "mp4", "ply")
 
 
@@ -18,7 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare source, model, output, formats and camera."""
     parser.add_argument("source", metavar="SOURCE", help="image, folder, glob in quotes, or video")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty folder")
-    parser.add_argument("--model", type=Path, metavar="MODEL", help="run, checkpoint or model folder")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="MODEL",
+        help="run, checkpoint or model folder; without it the shipped one",
+    )
     parser.add_argument(
         "--save", type=_formats, default=("png16",), metavar="LIST", help=f"of {','.join(FORMATS)}"
     )
@@ -31,13 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Predict and tell where the files are."""
-    from lumde.errors import UsageError
-
-    if args.model is None:
-        raise UsageError(
-            "predict: --model is needed, no model is shipped yet; train one in minutes with "
-            "`lumde demo --out demo`, then give --model demo/student"
-        )
     from lumde.engine.devices import pick_device
     from lumde.files import printable
     from lumde.jobs.predict import CameraChoice, predict_source, show_progress

@@ -32,8 +32,8 @@ class AugmentConfig:
     contrast: float = 0.2
     saturation: float = 0.2
     hue: float = 0.1  # turns, drawn from [-x, x]
-    # What rendered pictures lack, for networks that shall work on a sensor's: per sample up to `noise` deviation
-    # (of 1) and up to `blur` pixels of Gaussian blur. Ours; sources are left as they are.
+    # What rendered pictures lack, for networks that shall work on a sensor's: per sample up to `noise`
+    # deviation (of 1) and up to `blur` pixels of Gaussian blur. Ours; sources are left as they are.
     noise: float = 0.0
     blur: float = 0.0
 

@@ -1,16 +1,20 @@
 """Direct alignment: the camera motion that explains two pictures best, given depth."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lumde.geometry.camera import backproject, project, transform
+from lumde.geometry.camera import backproject, project, resize_intrinsics, transform
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.precision import full_precision
 from lumde.geometry.warp import warp_points
 
 HUBER = 0.03  # grey levels (of 1) up to which an error counts squared, beyond it linearly
+SMALLEST = 24  # pixels of the shorter side at the coarsest level of a search
+STEPS = (3, 6, 10)  # of a search at full size, half, and smaller
 STRIDE = 2  # every how-many-th pixel of both axes is looked at; a quarter of the work
 DAMPING = 1e-3  # Levenberg's, as a share of the normal matrix's diagonal
 
@@ -68,6 +72,42 @@ def refine_motion(
         weight = torch.where(better[:, None], new_weight, weight)
         cost = torch.where(better, new_cost, cost)
     return motion
+
+
+@torch.no_grad()
+@full_precision
+def find_motion(
+    target: Float[Tensor, "b 3 h w"],
+    source: Float[Tensor, "b 3 h w"],
+    depth: Float[Tensor, "b 1 h w"],
+    intrinsics: Float[Tensor, "b 3 3"],
+    valid: Bool[Tensor, "b 1 h w"] | None = None,
+) -> Float[Tensor, "b 4 4"]:
+    """Find a motion from standstill by alignment from coarse to fine; no network, no gradient.
+
+    Pictures are halved until their shorter side is about SMALLEST pixels, so that motions of a tenth of the
+    width are within reach. Arguments and units as those of `refine_motion`. Ours.
+    """
+    size = (depth.shape[-2], depth.shape[-1])
+    motion = torch.eye(4, device=depth.device, dtype=depth.dtype).repeat(len(depth), 1, 1)
+    halvings = max(0, round(math.log2(min(size) / SMALLEST)))
+    for level in range(halvings, -1, -1):
+        small = (max(1, size[0] >> level), max(1, size[1] >> level))
+        use = None if valid is None else _shrunk(valid.to(depth.dtype), small) > 0.99
+        motion = refine_motion(
+            _shrunk(target, small),
+            _shrunk(source, small),
+            1 / _shrunk(1 / depth, small),
+            motion,
+            resize_intrinsics(intrinsics, size, small),
+            STEPS[min(level, len(STEPS) - 1)],
+            use,
+        )
+    return motion
+
+
+def _shrunk(values: Float[Tensor, "b c _ _"], size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
+    return F.interpolate(values, size, mode="area")
 
 
 @full_precision

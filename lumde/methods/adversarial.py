@@ -202,4 +202,4 @@ class Adversarial(Method):
     @property
     def pose_net(self) -> nn.Module | None:
         """The student's pose network, if it has one that learns."""
-        return self.video.pose if self.video and not self.video.recorded else None
+        return self.video.pose_net if self.video else None

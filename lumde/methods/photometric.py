@@ -59,4 +59,4 @@ class Photometric(Method):
     @property
     def pose_net(self) -> nn.Module | None:
         """The pose network, unless motion is recorded."""
-        return None if self.video.recorded else self.video.pose
+        return self.video.pose_net

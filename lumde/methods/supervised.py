@@ -28,9 +28,9 @@ class Supervised(Method):
 
         log_weight: float = 1.0
         gradient_weight: float = 0.5  # ours
-        # > 0: learn the depth at which a camera of this focal length (pixels of the network's input) would show
-        # the same picture, depth * focal / fx: one picture then has one answer whatever the lens. Such depth is
-        # relative. Source: canonical camera space, Yin et al. 2023, arXiv:2307.10984.
+        # > 0: learn the depth at which a camera of this focal length (pixels of the network's input) would
+        # show the same picture, depth * focal / fx: one picture then has one answer whatever the lens. Such
+        # depth is relative. Source: canonical camera space, Yin et al. 2023, arXiv:2307.10984.
         focal: float = 0.0
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:

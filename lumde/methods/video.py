@@ -14,43 +14,27 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from lumde.geometry.alignment import motion_distance, refine_motion
+from lumde.geometry.alignment import find_motion, motion_distance, refine_motion
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.masked import masked_mean
 from lumde.losses.photometric import geometry_consistency, minimum_reprojection, reprojection_error
 from lumde.losses.smoothness import edge_aware_smoothness
+from lumde.methods.motions import POSES, AlignedPose, PoseConfig, RecordedPose
 from lumde.models import build_pose_net
-from lumde.nets import POSE_NETS
 from lumde.nets.base import DepthNet, PoseNet
-from lumde.registry import Named, choice
+from lumde.registry import build, choice
 from lumde.structures import RIGHT, DepthOutput, FrameBatch, Unit
 
 TIE_BREAK = 1e-5  # size of the noise that breaks ties between unwarped sources (arXiv:1806.01260, code)
 OUT_OF_VIEW = 1e3  # error of a pixel that a source does not see: never the minimum, finite
 
 
-class RecordedPose(nn.Module):
-    """Motion from the recording (odometry, VIO, RGB-D tracking): nothing to learn, depth in metres."""
-
-    @dataclass(kw_only=True)
-    class Config(Named):
-        """No options."""
-
-    def __init__(self, config: Config) -> None:
-        """Nothing to build."""
-        super().__init__()
-        self.config = config
-
-
-POSES: dict[str, type[nn.Module]] = {**POSE_NETS, "recorded": RecordedPose}
-
-
 @dataclass(kw_only=True)
 class VideoConfig:
     """The photometric part of a method, Monodepth2's by default. All scales the student answers count."""
 
-    pose: PoseNet.Config | RecordedPose.Config = choice(POSES)
+    pose: PoseConfig = choice(POSES)
     smoothness_weight: float = 1e-3
     automask: bool = True
     minimum: bool = True  # per-pixel minimum over sources; False = mean
@@ -58,7 +42,7 @@ class VideoConfig:
     geometry_weight: float = 0.0  # SC-Depth: 0.5; > 0 also weights pixels by its self-discovered mask
     # Steps of direct alignment after the pose network; depth is then judged by the aligned motion, and the
     # network learns to answer it. DDVO aligns too, and lets gradients through instead; 0 = Monodepth2.
-    # Recorded motion is taken as it is.
+    # Recorded motion is taken as it is; `aligned` is found by alignment alone.
     align_steps: int = 0
     align_weight: float = 10.0  # of the distance between both motions, a share of the width; ours
 
@@ -89,13 +73,18 @@ class VideoTerms(nn.Module):
         self.config = config
         pose = config.pose
         self.pose: nn.Module = (
-            RecordedPose(pose) if isinstance(pose, RecordedPose.Config) else build_pose_net(pose)
+            build_pose_net(pose) if isinstance(pose, PoseNet.Config) else build(POSES, pose)
         )
 
     @property
     def recorded(self) -> bool:
         """True when motion comes from the recording."""
         return isinstance(self.pose, RecordedPose)
+
+    @property
+    def pose_net(self) -> PoseNet | None:
+        """The pose network, where motion is learned."""
+        return self.pose if isinstance(self.pose, PoseNet) else None
 
     @property
     def unit(self) -> Unit:
@@ -120,8 +109,9 @@ class VideoTerms(nn.Module):
         motions = [torch.empty(0)] * len(batch.offsets)
         if batch.source_from_target is not None:
             motions = list(batch.source_from_target.unbind(1))
-        if not moving:
-            return torch.stack(motions, 1)
+        if not moving or isinstance(self.pose, AlignedPose):
+            still = torch.eye(4, device=batch.image.device).expand(len(batch.image), 4, 4)
+            return torch.stack([still if i in moving else motion for i, motion in enumerate(motions)], 1)
         first, second = [], []
         for i in moving:
             pair = (batch.jittered, batch.sources_jittered[:, i])
@@ -142,10 +132,11 @@ class VideoTerms(nn.Module):
         assert batch.sources is not None
         motions = self.motions(batch, run)
         terms = {}
-        if self.config.align_steps and not self.recorded:
+        if isinstance(self.pose, AlignedPose) or (self.config.align_steps and not self.recorded):
             depth = net.depth(_resized(output.disp, batch.image)).detach()
             motions, distance = self._aligned(depth, batch, motions)
-            terms["pose"] = self.config.align_weight * distance
+            if self.pose_net is not None:
+                terms["pose"] = self.config.align_weight * distance
         identity = self._identity(batch) if self.config.automask else None
         photometric, smoothness, geometry = [], [], []
         for scale, disp in enumerate(output.disps):
@@ -188,9 +179,11 @@ class VideoTerms(nn.Module):
         )
         valid = None if batch.mask is None else _repeated(batch.mask, len(moving))
         sources = batch.sources[:, moving].flatten(0, 1)
-        aligned = refine_motion(
-            image, sources, depth, guess.detach(), intrinsics, self.config.align_steps, valid
-        )
+        if isinstance(self.pose, AlignedPose):
+            aligned = find_motion(image, sources, depth, intrinsics, valid)
+        else:
+            steps = self.config.align_steps
+            aligned = refine_motion(image, sources, depth, guess.detach(), intrinsics, steps, valid)
         distance = motion_distance(guess, aligned, depth, intrinsics)
         answer = motions.detach().clone()
         answer[:, moving] = aligned.unflatten(0, (-1, len(moving)))

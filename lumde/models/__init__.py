@@ -8,6 +8,7 @@ from lumde.models.folder import (
     load,
     model_folder,
     save,
+    shipped_models,
     write_model,
 )
 from lumde.models.model import DepthModel, DepthResult, ModelConfig, resize_disparity
@@ -24,5 +25,6 @@ __all__ = [
     "model_folder",
     "resize_disparity",
     "save",
+    "shipped_models",
     "write_model",
 ]

@@ -21,47 +21,51 @@ from lumde.registry import build
 
 CONFIG, WEIGHTS, POSE_WEIGHTS, CARD = "config.json", "model.safetensors", "pose.safetensors", "README.md"
 MAX_CONFIG_BYTES = 1 << 20
+SHIPPED = Path(__file__).resolve().parents[1] / "shipped"  # model folders that travel with the package
+DEFAULT_MODEL = "light"
 
 
-def save(model: DepthModel, folder: Path, pose: nn.Module | None = None) -> None:
+def save(model: DepthModel, folder: Path, pose: nn.Module | None = None, half: bool = False) -> None:
     """Write a new model folder, all of it or nothing.
 
     Args:
         model: network and config; `config.training` goes to the card too.
         folder: must not exist.
         pose: the pose network that was trained beside it.
+        half: store the weights as fp16; they are fp32 again once loaded.
 
     Raises:
         CheckpointError: a weight is not finite.
         ResourceError: `folder` exists or cannot be written.
     """
     with atomic_folder(folder) as temporary:
-        write_model(model, temporary)
+        write_model(model, temporary, half)
         if pose is not None:
             write_tensors(temporary / POSE_WEIGHTS, pose.state_dict())
         write_text(temporary / CARD, model_card(model))
         write_manifest(temporary, {"kind": "model"})
 
 
-def write_model(model: DepthModel, folder: Path) -> None:
+def write_model(model: DepthModel, folder: Path, half: bool = False) -> None:
     """Write config and weights into `folder`; the caller adds the manifest (checkpoints hold more files)."""
     values = to_dict(model.config)
     values["net"] = to_dict(model.config.net.architecture())
     write_json(folder / CONFIG, values)
-    write_tensors(folder / WEIGHTS, model.net.state_dict())
+    write_tensors(folder / WEIGHTS, model.net.state_dict(), half)
 
 
-def load(path: str | Path) -> DepthModel:
+def load(path: str | Path | None = None) -> DepthModel:
     """Load a model, verified and in evaluation mode, on the CPU.
 
     Args:
-        path: run folder (its model, else its newest checkpoint), checkpoint folder or model folder.
+        path: run folder (its model, else its newest checkpoint), checkpoint folder or model folder;
+            None = the model that is shipped with the package.
 
     Raises:
         UsageError: an ONNX file.
         CheckpointError: nothing to load there, damaged, or not a model of ours.
     """
-    folder = model_folder(Path(path))
+    folder = model_folder(SHIPPED / DEFAULT_MODEL if path is None else Path(path))
     config = read_config(folder)
     with torch.device("meta"):
         net = build(DEPTH_NETS, config.net)
@@ -151,3 +155,8 @@ def _checkpoints(run: Path) -> list[Path]:
 
 def _said(config: object) -> str:
     return ", ".join(f"{key} {value}" for key, value in to_dict(config).items() if value is not None)
+
+
+def shipped_models() -> dict[str, ModelConfig]:
+    """Name and config of every model that travels with the package."""
+    return {folder.name: read_config(folder) for folder in sorted(SHIPPED.iterdir()) if folder.is_dir()}

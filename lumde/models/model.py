@@ -22,6 +22,7 @@ from lumde.registry import choice
 
 FORMAT = 1  # of the model folder
 MAX_SIDE = 8192  # pixels of an input
+_FIT = 32  # pixels: sides of inputs that keep their shape are multiples of it
 Unit = Literal["relative", "metres"]
 ImageLike = Image.Image | np.ndarray | Tensor
 
@@ -34,6 +35,9 @@ class ModelConfig:
     net: DepthNet.Config = choice(DEPTH_NETS)
     height: int  # pixels, rows of the network's input
     width: int  # pixels
+    # stretch: every picture becomes height x width. area: it keeps its shape and becomes about as many
+    # pixels, sides multiples of 32, for networks that learned from cameras of many kinds.
+    fit: Literal["stretch", "area"] = "stretch"
     unit: Unit = "relative"  # of depth; relative = up to one unknown factor
     training: dict[str, Any] = field(default_factory=dict)  # facts about how the weights came to be
 
@@ -74,7 +78,7 @@ class DepthModel(nn.Module):
         return self.disparity(images)
 
     def disparity(self, images: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b 1 h w"]:
-        """Predict inverse depth (1 / unit) at the model's input size, fp32; gradients pass.
+        """Predict inverse depth (1 / unit) at the network's input size, fp32; gradients pass.
 
         Args:
             images: RGB in [0, 1], any size, on the model's device.
@@ -82,12 +86,21 @@ class DepthModel(nn.Module):
         return 1.0 / self.net.depth(self.net(self.resized(images)).disp)
 
     def resized(self, images: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b 3 h w"]:
-        """Bring images to the model's input size as training did: bilinear, antialiased, half-pixel."""
-        size = (self.config.height, self.config.width)
+        """Bring images to the network's input size: bilinear, antialiased, half-pixel, as in training."""
+        size = self.input_size(images.shape[-2], images.shape[-1])
         if images.shape[-2:] == size:
             return images
         resized = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
         return resized.clamp(0.0, 1.0)
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns that the network sees of a picture of this size."""
+        config = self.config
+        if config.fit == "stretch":
+            return config.height, config.width
+        scale = (config.height * config.width / (height * width)) ** 0.5
+        rows, columns = (max(1, round(side * scale / _FIT)) * _FIT for side in (height, width))
+        return min(rows, MAX_SIDE), min(columns, MAX_SIDE)
 
     def predict(
         self, source: str | Path | ImageLike, camera: Camera | None = None

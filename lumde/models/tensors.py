@@ -18,15 +18,18 @@ MAX_HEADER_BYTES = 10 << 20
 MAX_NUMBERS = 2 << 30  # in one file, all tensors together
 
 
-def write_tensors(path: Path, state: dict[str, Tensor]) -> None:
-    """Write a state atomically.
+def write_tensors(path: Path, state: dict[str, Tensor], half: bool = False) -> None:
+    """Write a state atomically; `half` stores fp32 as fp16.
 
     Raises:
         CheckpointError: a tensor holds non-finite numbers; nothing was written.
         ResourceError: the disk is full or not writable.
     """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    if half:
+        state = {name: t.half() if t.dtype == torch.float32 else t for name, t in state.items()}
     _require_finite(state, f"{path}: was not written")
-    write_bytes(path, to_bytes({name: t.detach().cpu().contiguous() for name, t in state.items()}))
+    write_bytes(path, to_bytes(state))
 
 
 def read_tensors(path: Path, net: nn.Module, advice: str = "") -> dict[str, Tensor]:
@@ -47,6 +50,8 @@ def read_tensors(path: Path, net: nn.Module, advice: str = "") -> dict[str, Tens
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a sound safetensors file ({error})") from error
     for name, tensor in state.items():
+        if (tensor.dtype, wanted[name].dtype) == (torch.float16, torch.float32):
+            tensor = state[name] = tensor.float()  # shipped weights are stored at half size
         if tensor.dtype != wanted[name].dtype:
             raise CheckpointError(f"{path}: '{name}' is {tensor.dtype}, {wanted[name].dtype} needed")
     _require_finite(state, str(path))

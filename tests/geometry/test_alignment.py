@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lumde.geometry.alignment import STRIDE, motion_distance, refine_motion
+from lumde.geometry.alignment import STRIDE, find_motion, motion_distance, refine_motion
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import warp
 
@@ -36,6 +36,15 @@ def test_a_known_motion_is_found_from_standstill():
     assert motion_distance(start, motion, depth, INTRINSICS, stride=1) * SIZE[1] > 0.4  # pixels
     assert motion_distance(found, motion, depth, INTRINSICS, stride=1) * SIZE[1] < 0.005
     torch.testing.assert_close(found[:, :3, :3], motion[:, :3, :3], atol=2e-4, rtol=0)
+
+
+def test_a_motion_of_many_pixels_is_found_without_a_guess():
+    motion = torch.tensor([[0.01, 0.07, -0.01]]), torch.tensor([[0.05, 0.02, 0.3]])
+    target, source, depth, motion = pair(*motion)
+    start = torch.eye(4, dtype=torch.float64)[None]
+    found = find_motion(target, source, depth, INTRINSICS)
+    assert motion_distance(start, motion, depth, INTRINSICS, stride=1) * SIZE[1] > 3  # pixels
+    assert motion_distance(found, motion, depth, INTRINSICS, stride=1) * SIZE[1] < 0.05
 
 
 @pytest.mark.parametrize("seed", range(5))
