@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lumde.data.loader import Batches
@@ -37,6 +37,7 @@ class LoopConfig:
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool = True
+    freeze_norm: bool = False  # BatchNorm keeps the statistics it came with, e.g. while adapting to one clip
     ema: float = 0.0  # decay of averaged weights, 0 = off; averaged weights are what is shipped
     log_every_steps: int = 20
     picture_every_steps: int = 500
@@ -128,7 +129,7 @@ class Loop:
     def train_step(self, batch: dict[str, FrameBatch]) -> dict[str, float]:
         """One step of every phase. A step with bad numbers leaves no trace in weights, moments or buffers."""
         torch.manual_seed(_step_seed(self.config.seed, self.step))
-        self.method.train()
+        self._to_training()
         for name, frames in batch.items():
             if field := bad_field(frames):
                 self.guard.note_bad(f"batch: non-finite {name}.{field} ({_names(batch)})")
@@ -149,6 +150,13 @@ class Loop:
         if self.averaged is not None:
             self.averaged.update_parameters(self.method.student)
         return values
+
+    def _to_training(self) -> None:
+        self.method.train()
+        if self.config.freeze_norm:
+            for module in self.method.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
 
     def _minimise(self, phase: str, terms: dict[str, Tensor]) -> tuple[dict[str, float], str | None]:
         """Back-propagate the sum of `terms` and step, unless the numbers are bad: then say why."""
@@ -254,7 +262,6 @@ class Loop:
         self.method.eval()
         with torch.no_grad():
             log.pictures(self.step - 1, self.method.pictures(batch))
-        self.method.train()
 
 
 def _names(batch: dict[str, FrameBatch]) -> str:

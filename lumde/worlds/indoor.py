@@ -72,10 +72,10 @@ def cabinet(kit: Kit, place: Place, half_width: float, half_depth: float, height
         kit.solid(place, body, ("board", "plain"), kit.colour(0.7, 1.2, 0.15), id),
         kit.solid(place, top, ("plain", "wood"), kit.colour(0.5, 1.2, 0.15), id),
     ]
-    parts += clutter(kit, shifted(place, 0, 0, height), half_width, half_depth, 8 * half_width)
+    parts += clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 8 * half_width)
     if height < 1.1 and rng.random() < 0.5:
         above = box(half_width, 0.17, float(rng.uniform(1.95, 2.2)), float(rng.uniform(1.35, 1.5)))
-        back = shifted(place, 0, 0.17 - half_depth)
+        back = shifted(place, 0.0, 0.17 - half_depth)
         parts.append(kit.solid(back, above, ("board", "plain"), kit.colour(0.7, 1.2, 0.15), kit.new_id()))
     return parts
 
@@ -86,17 +86,17 @@ def shelf(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
     colour, parts = kit.colour(0.6, 1.3, 0.1), []
     wood = ("wood", "wood")
     parts.append(
-        kit.solid(shifted(place, 0, 0.01 - half_depth), box(half_width, 0.01, height, 0.0), wood, colour, id)
+        kit.solid(shifted(place, 0.0, 0.01 - half_depth), box(half_width, 0.01, height, 0.0), wood, colour, id)
     )
     for side in (-1, 1):
-        where = shifted(place, side * (half_width - 0.012), 0)
+        where = shifted(place, side * (half_width - 0.012), 0.0)
         parts.append(kit.solid(where, box(0.012, half_depth, height, 0.0), wood, colour, id))
     levels = int(rng.integers(3, 6))
     for level in range(levels + 1):
         foot = level * (height - 0.03) / levels
         parts.append(kit.solid(place, box(half_width, half_depth, foot + 0.025, foot), wood, colour, id))
         if level == levels:
-            parts += clutter(kit, shifted(place, 0, 0, height), half_width, half_depth, 1.0)
+            parts += clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 1.0)
         elif rng.random() < 0.65:
             tall, share = (height / levels) * float(rng.uniform(0.5, 0.85)), float(rng.uniform(0.3, 0.95))
             where = shifted(
@@ -105,7 +105,7 @@ def shelf(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
             rings = box(half_width * share, half_depth * 0.75, tall, 0.0)
             parts.append(kit.solid(where, rings, ("books", "plain"), kit.colour(0.7, 1.3, 0.2), kit.new_id()))
         else:
-            parts += clutter(kit, shifted(place, 0, 0, foot + 0.025), half_width, half_depth * 0.7, 2.5)
+            parts += clutter(kit, shifted(place, 0.0, 0.0, foot + 0.025), half_width, half_depth * 0.7, 2.5)
     return parts
 
 
@@ -116,12 +116,12 @@ def sofa(kit: Kit, place: Place, half_width: float, half_depth: float, height: f
     parts = [
         kit.solid(place, box(half_width, half_depth, seat, 0.05), cloth, colour, id),
         kit.solid(
-            shifted(place, 0, 0.12 - half_depth), box(half_width, 0.12, height, seat), cloth, colour, id
+            shifted(place, 0.0, 0.12 - half_depth), box(half_width, 0.12, height, seat), cloth, colour, id
         ),
     ]
     for side in (-1, 1):
         arm = box(0.1, half_depth, seat + 0.2, 0.05)
-        parts.append(kit.solid(shifted(place, side * (half_width - 0.1), 0), arm, cloth, colour, id))
+        parts.append(kit.solid(shifted(place, side * (half_width - 0.1), 0.0), arm, cloth, colour, id))
     for _ in range(int(kit.rng.integers(0, 4))):
         where = shifted(place, float(kit.rng.uniform(-0.7, 0.7)) * half_width, 0.3 - half_depth, seat)
         cushion = ((0.2, 0.05, 0.0), (0.21, 0.09, 0.2), (0.17, 0.04, 0.38))
@@ -132,7 +132,7 @@ def sofa(kit: Kit, place: Place, half_width: float, half_depth: float, height: f
 def bed(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
     """Frame, mattress, cover, pillows and a headboard, standing out from the wall."""
     id, cloth = kit.new_id(), ("cloth", "cloth")
-    head = shifted(place, 0, 0.03 - half_depth)
+    head = shifted(place, 0.0, 0.03 - half_depth)
     parts = [
         kit.solid(
             place, box(half_width, half_depth, 0.3, 0.05), ("wood", "wood"), kit.colour(0.5, 1.2, 0.1), id
@@ -158,7 +158,7 @@ def desk(kit: Kit, place: Place, half_width: float, half_depth: float, height: f
         stand = box(0.03, 0.03, 0.12, 0.0)
         id = kit.new_id()
         parts.append(kit.solid(on_top, stand, ("plain", "plain"), (0.3, 0.3, 0.3), id))
-        parts.append(kit.panel(shifted(on_top, 0, 0.04, 0.1), half, 1.25 * half, "screen", id))
+        parts.append(kit.panel(shifted(on_top, 0.0, 0.04, 0.1), half, 1.25 * half, "screen", id))
     in_front = shifted(place, float(kit.rng.uniform(-0.3, 0.3)) * half_width, half_depth + 0.1)
     turned = (*in_front[:3], in_front[3] + np.pi + float(kit.rng.normal(0, 0.4)))
     return [*parts, *chair(kit, turned)]
@@ -175,7 +175,7 @@ def table(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
                 kit.solid(foot, box(0.025, 0.025, height - 0.03, 0.0), ("plain", "plain"), colour, id)
             )
     return parts + clutter(
-        kit, shifted(place, 0, 0, height), half_width, half_depth, 22 * half_width * half_depth
+        kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 22 * half_width * half_depth
     )
 
 
@@ -185,7 +185,7 @@ def chair(kit: Kit, place: Place) -> list[Solid]:
     name = str(kit.rng.choice(["wood", "cloth", "plain"]))
     seat, back = float(kit.rng.uniform(0.42, 0.48)), float(kit.rng.uniform(0.8, 1.0))
     parts = [kit.solid(place, box(0.21, 0.21, seat, seat - 0.04), (name, name), colour, id)]
-    rest = shifted(place, 0, -0.19)
+    rest = shifted(place, 0.0, -0.19)
     parts.append(kit.solid(rest, box(0.2, 0.02, back, seat + 0.12), (name, name), colour, id))
     for across in (-0.19, 0.19):
         for along in (-0.19, 0.19):
@@ -213,7 +213,7 @@ def tall_box(kit: Kit, place: Place, half_width: float, half_depth: float, heigh
     id, name = kit.new_id(), str(kit.rng.choice(["board", "plain"]))
     rings = box(half_width, half_depth, height, 0.0)
     parts = [kit.solid(place, rings, (name, "plain"), kit.colour(0.6, 1.3, 0.15), id)]
-    return parts + clutter(kit, shifted(place, 0, 0, height), half_width, half_depth, 0.8)
+    return parts + clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 0.8)
 
 
 def plant(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
@@ -244,7 +244,7 @@ def pile(kit: Kit, place: Place, half_width: float, half_depth: float, height: f
     parts, foot = [], 0.0
     for _ in range(int(kit.rng.integers(1, 5))):
         half, deep, tall = kit.rng.uniform(0.4, 1.0, 3) * (half_width, half_depth, height / 3)
-        turn = (*shifted(place, 0, 0, foot)[:3], place[3] + float(kit.rng.normal(0, 0.3)))
+        turn = (*shifted(place, 0.0, 0.0, foot)[:3], place[3] + float(kit.rng.normal(0, 0.3)))
         name = str(kit.rng.choice(["plain", "sign", "cloth", "wood", "poster"]))
         rings = box(float(half), float(deep), float(tall), 0.0)
         parts.append(kit.solid(turn, rings, (name, name), kit.colour(0.4, 1.3, 0.5), kit.new_id()))

@@ -135,12 +135,12 @@ def _on_wall(kit: Kit, room: _Room, place: Place, half_width: float, tall: float
     if kind == 0:
         foot, half = max(tall, 0.85) + 0.05, min(half_width, float(rng.uniform(0.4, 1.0)))
         high = min(room.height - foot - 0.1, float(rng.uniform(0.9, 1.5)))
-        return [kit.panel(shifted(place, 0, 0, foot), half, high, "window", id)] if high > 0.3 else []
+        return [kit.panel(shifted(place, 0.0, 0.0, foot), half, high, "window", id)] if high > 0.3 else []
     foot = max(tall, 1.2) + float(rng.uniform(0.05, 0.25))
     half = min(half_width, float(rng.uniform(0.12, 0.5)))
     high = min(room.height - foot - 0.05, half * float(rng.uniform(0.8, 3.0)))
     name = "screen" if kind == 3 else str(rng.choice(["poster", "sign", "poster"]))
-    return [kit.panel(shifted(place, 0, 0, foot), half, high, name, id)] if high > 0.15 else []
+    return [kit.panel(shifted(place, 0.0, 0.0, foot), half, high, name, id)] if high > 0.15 else []
 
 
 def _in_the_middle(kit: Kit, room: _Room) -> list[Solid]:

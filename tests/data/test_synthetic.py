@@ -12,9 +12,10 @@ from lumde.metrics.depth import depth_metrics, median_scale
 from lumde.worlds import VERSION
 
 SMALL = {"worlds": 2, "frames": 4, "height": 16, "width": 48}
-# Worlds of streets-v1 at 64 x 192: images, depths and ids of all ten frames (sha256, first 16 digits).
-FROZEN_VERSION = "streets-2"
-FROZEN = """
+# Worlds of the frozen sets at 64 x 192: images, depths and ids of all ten frames (sha256, first 16 digits).
+FROZEN_VERSION = "worlds-3"
+FROZEN = {
+    "streets-v1": """
 7575dfe43a739079 ce5c8e855016f5f1 53af8112b08db130 e707ff2bac843d58
 d4b8be1fbf0e0307 5939f1cb651129c2 42d708eb34c2a0c9 f28a3d745c134110
 b88e545cdca8d259 00f25dfc542e681f 286debae465dc28b c39bf5d008fa1f03
@@ -23,7 +24,28 @@ ebf62c3849aa5ae7 a5226f7ce371482c 69abd788895bf137 b0a5eec5a3bd4913
 42d8c78c32e579c2 36fc8ef46188beed acd7f78d59370155 d79f7ddcf1e689d9
 1981389e48d4ec2f 6b6cff36647355d5 0ed203e2320b7fc2 c546dc06d0b0cab1
 942a0e1f47152312 fbbb0a1619a17efa 1da4e17d9f29bf55 2afcfd474ed4c2ad
-"""
+""",
+    "rooms-v1": """
+76bdaa6517a2df34 dd12d4458c048104 6db914cf09a05d50 9b9dd3706e58e83a
+1fc1134ee0c8ed5c 31d945efd27b52c5 b45716c78b40eddf 896ad236a7713b67
+ab662eddb857d0be b1e26f17e24039a2 49a0746d6a3c130c b429ca157477e8ad
+fd1c57bf8be3982d 120fcf4191dbabfa 4b159d8acf171744 0145d256cf5ec198
+e4ba3fb7958abf44 9b35ac554dea766c e0719a43659b2113 3eabd12084bb26ad
+c00dcdf95c36c7d9 9eeecc0d4f7ec9e2 ce9993a69a77e1ec 177d95d70d5e3a95
+d0af1d1e0bcb4af3 bd695ca0725d4490 90584003fdb0976d 96203a1215ba71d2
+ccf06606a5c5559b 6263af9a4b0eb5cc f021c3072bdb900e a96a6feb44a088e3
+""",
+    "shifted-v1": """
+f11aa84d147aeea9 31f3219747d3c494 6f47ed5cd1263d63 80f751d8e723b55d
+2dfeaa00d8741b7b 95b598107044af9c 81ef18361a478963 429d756237132528
+22ca809043b53078 ea35f159d6b2c02e b9bf6ad6442eee2b 2c005b5a0324a766
+cd86bb9f4aa0ca2a 7b300b03aa493238 9922b3ea3432a4ba 806476a634bc4341
+66ef38ce0d9f1e7c 8926255ec22ca450 8b31c5c4ff917b57 094d53cd8f61a452
+eac63d1b215a1017 307183940e91c478 2d0f0a698ba418c4 3f4595e4e31d5b0a
+b4c614a7a18bd125 d071e532f8c5da43 bb2c3cfccc702435 4571b2ad7297ef0b
+7464b4d11d34a6be 7e7b7f4dfb1859ff 7ef4518d07012aa5 662b7fd656781d19
+""",
+}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +120,7 @@ def test_processes_render_the_same_bytes():
 
 
 def test_training_never_meets_a_test_world():
-    test_seeds = {frozen_seed(name, i) for name, (count, _) in TEST_SETS.items() for i in range(count)}
+    test_seeds = {frozen_seed(name, i) for name, kind in TEST_SETS.items() for i in range(kind.worlds)}
     assert max(test_seeds) < training_seed(0, 0)
     assert all(training_seed(a, (1 << 32) - 1) < training_seed(b, 0) for a, b in pairwise(range(4)))
 
@@ -112,6 +134,9 @@ def test_training_never_meets_a_test_world():
         ({"test_set": "streets-v1", "spread": True}, "frozen"),
         ({"frames": 65}, "frames: 65"),
         ({"fresh": 25}, "fresh: 25"),
+        ({"families": ("rooms", "caves")}, "caves.*known: streets"),
+        ({"families": ()}, "none"),
+        ({"frames": 40, "every": 2}, "every: 2"),
     ],
 )
 def test_configs_that_make_no_clip_are_refused(changes, message):
@@ -122,13 +147,40 @@ def test_configs_that_make_no_clip_are_refused(changes, message):
 def test_first_frozen_worlds_are_unchanged(test_worlds):
     assert VERSION == FROZEN_VERSION
     assert test_worlds.expected == 320 and len(test_worlds.targets) == 120  # 12 of 32 worlds: a part
-    assert [digest(test_worlds, s) for s in sequences(test_worlds)] == FROZEN.split()[:12]
+    assert [digest(test_worlds, s) for s in sequences(test_worlds)] == FROZEN["streets-v1"].split()[:12]
+
+
+@pytest.mark.parametrize("name", ["rooms-v1", "shifted-v1"])
+def test_first_worlds_of_the_other_sets_are_unchanged(name):
+    dataset = Synthetic(Synthetic.Config(test_set=name, worlds=3))
+    assert [digest(dataset, s) for s in sequences(dataset)] == FROZEN[name].split()[:3]
 
 
 @pytest.mark.slow
-def test_all_frozen_worlds_are_unchanged():
-    dataset = Synthetic(Synthetic.Config(test_set="streets-v1", worlds=32))
-    assert [digest(dataset, s) for s in sequences(dataset)] == FROZEN.split()
+@pytest.mark.parametrize("name", TEST_SETS)
+def test_all_frozen_worlds_are_unchanged(name):
+    dataset = Synthetic(Synthetic.Config(test_set=name, worlds=32))
+    assert [digest(dataset, s) for s in sequences(dataset)] == FROZEN[name].split()
+
+
+def test_families_take_turns_and_their_skies_may_have_a_depth():
+    families = ("rooms", "shapes", "streets")
+    config = Synthetic.Config(**{**SMALL, "worlds": 4}, families=families, sky_depth=90.0)
+    dataset = Synthetic(config)
+    assert [name.split("-")[0] for name in sequences(dataset)] == ["rooms", "shapes", "streets", "rooms"]
+    frames = [dataset.read(key) for key in dataset.targets]
+    assert all((frame.depth > 0).all() for frame in frames)
+    skies = [frame.depth[frame.object_ids == 0] for frame in frames]
+    assert sum(map(len, skies)) > 0 and all((sky == 90.0).all() for sky in skies)
+    assert all(frame.depth.max() < 20 for frame in frames[:4])  # within walls
+
+
+def test_every_nth_frame_is_a_frame_of_the_whole_clip():
+    whole = Synthetic(Synthetic.Config(**{**SMALL, "frames": 40}))
+    thinned = Synthetic(Synthetic.Config(**SMALL, every=13))
+    assert [key.position for key in thinned.targets[:4]] == [0, 13, 26, 39]
+    for key in thinned.targets[:4]:
+        np.testing.assert_array_equal(thinned.read(key).image, whole.read(key).image)
 
 
 def test_streets_cannot_be_solved_by_a_constant(test_worlds):

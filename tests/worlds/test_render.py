@@ -8,6 +8,7 @@ import torch
 
 from lumde.geometry.warp import warp
 from lumde.losses.photometric import reprojection_error
+from lumde.worlds.clips import FAMILIES
 from lumde.worlds.ground import make_sky
 from lumde.worlds.motion import poses_from_angles
 from lumde.worlds.render import intrinsics_of, render_clip
@@ -150,10 +151,12 @@ def test_too_many_frames_are_refused():
         render_clip(box_world(), HEIGHT, WIDTH, 2)
 
 
-@pytest.fixture(scope="module")
-def triplets():
-    """Three neighbouring frames of some streets, as tensors."""
-    clips = [render_clip(make_street(seed), 64, 192, [10, 11, 12]) for seed in range(4)]
+@pytest.fixture(scope="module", params=["streets", "rooms", "shapes"])
+def triplets(request):
+    """Three frames that follow each other in some worlds of a family, as tensors."""
+    apart = 1 if request.param == "streets" else 3  # a hand moves little from frame to frame
+    frames = [10, 10 + apart, 10 + 2 * apart]
+    clips = [render_clip(FAMILIES[request.param](seed), 64, 192, frames) for seed in range(4)]
     return [(clip, torch.from_numpy(clip.images).permute(0, 3, 1, 2) / 255) for clip in clips]
 
 
