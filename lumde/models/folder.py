@@ -65,7 +65,7 @@ def load(path: str | Path | None = None) -> DepthModel:
         UsageError: an ONNX file.
         CheckpointError: nothing to load there, damaged, or not a model of ours.
     """
-    folder = model_folder(SHIPPED / DEFAULT_MODEL if path is None else Path(path))
+    folder = model_folder(None if path is None else Path(path))
     config = read_config(folder)
     with torch.device("meta"):
         net = build(DEPTH_NETS, config.net)
@@ -73,8 +73,9 @@ def load(path: str | Path | None = None) -> DepthModel:
     return DepthModel(config, net).eval()
 
 
-def model_folder(path: Path) -> Path:
-    """Find the folder that holds the weights of MODEL and check every file against its manifest."""
+def model_folder(path: Path | None) -> Path:
+    """Find the folder with the weights of MODEL (None: the shipped one), checked against its manifest."""
+    path = SHIPPED / DEFAULT_MODEL if path is None else path
     if path.suffix == ".onnx":
         raise UsageError(f"{path}: ONNX files are not read by this version; give the run or model folder")
     if not path.is_dir():

@@ -34,7 +34,6 @@ class DepthLight(DepthNet):
         """Knobs of the light network."""
 
         name: str = "depth_light"
-        scales: int = 1
         attention: bool = True  # one block over the map at 1/32: every pixel may see the whole picture
 
     def __init__(self, config: Config) -> None:

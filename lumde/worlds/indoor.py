@@ -86,7 +86,9 @@ def shelf(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
     colour, parts = kit.colour(0.6, 1.3, 0.1), []
     wood = ("wood", "wood")
     parts.append(
-        kit.solid(shifted(place, 0.0, 0.01 - half_depth), box(half_width, 0.01, height, 0.0), wood, colour, id)
+        kit.solid(
+            shifted(place, 0.0, 0.01 - half_depth), box(half_width, 0.01, height, 0.0), wood, colour, id
+        )
     )
     for side in (-1, 1):
         where = shifted(place, side * (half_width - 0.012), 0.0)

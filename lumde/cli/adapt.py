@@ -1,0 +1,53 @@
+"""Let the shipped network learn on from your own unlabelled video or pictures, for some minutes.
+
+SOURCE is a video, a folder or glob of pictures, or a dataset folder. The camera has to travel: standing still
+or turning on the spot teaches no depth, and the verdict says so. What does not explain frames that were held
+out better than the network as it came is not kept. RUN/model holds the result.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+EXAMPLE = "lumde adapt drive.mp4 --minutes 10 --out runs/adapted"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare source, budget, output and camera."""
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="video, pictures or dataset folder")
+    parser.add_argument("--minutes", type=_minutes, default=10.0, metavar="N", help="of training (10)")
+    parser.add_argument("--out", type=Path, default=Path("runs/adapted"), metavar="RUN", help="run folder")
+    parser.add_argument("--model", type=Path, metavar="MODEL", help="start; without it the shipped one")
+    camera = parser.add_mutually_exclusive_group()
+    camera.add_argument("--camera", type=Path, metavar="FILE", help="ROS, COLMAP, KITTI or `fx fy cx cy`")
+    camera.add_argument("--focal", type=float, metavar="PX", help="focal length in pixels of the source")
+    camera.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view")
+    parser.add_argument("--fps", type=float, metavar="F", help="frames per second taken from a video")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict here too")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Adapt and tell the verdict."""
+    from dataclasses import asdict
+
+    from lumde.data.prepare import PrepareOptions
+    from lumde.files import write_json
+    from lumde.jobs.adapt import adapt
+
+    options = PrepareOptions(camera=args.camera, focal_px=args.focal, fov_deg=args.fov, fps=args.fps)
+    verdict = adapt(args.source, args.out, args.minutes, args.model, options, _say)
+    if args.json:
+        write_json(args.json, asdict(verdict))
+    print(verdict.reason)
+    print(f"model: {args.out / 'model'}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: a positive number is needed")
+    return value

@@ -1,0 +1,178 @@
+"""Minutes on a user's own unlabelled frames: survey, short training from the shipped weights, a verdict.
+
+Nothing is kept that does not explain frames that were held out better than the network as it came.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lumde.data.frames import Frames
+from lumde.data.prepare import PrepareOptions, prepare
+from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.engine.run import load_config, train
+from lumde.errors import DataError
+from lumde.evaluators.parallax import ClipScore, score_clip
+from lumde.files import require_unused, write_json
+from lumde.models import DepthModel, load, model_folder, save
+from lumde.packaged import package_file
+
+DISTANCES = (1, 2, 3, 5, 8)  # frames between target and source that are tried, the nearest first
+ENOUGH_PARALLAX = 1.5  # pixels: at such a distance the nearest sources are taken
+LEAST_PARALLAX = 0.5  # pixels: with less the camera stands or only turns, and depth cannot be learned
+LEAST_SNIPPETS = 8
+LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
+BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
+MIN_MOTION = 0.004  # mean grey difference below which a frame counts as standing still
+STORED_WIDTH = 640  # pixels that frames of a video are stored at
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of an adaptation."""
+
+    adapted: bool
+    reason: str
+    before: ClipScore | None = None  # on frames held out
+    after: ClipScore | None = None
+    distance: int = 0  # frames between target and sources
+
+
+def adapt(
+    source: Path, out: Path, minutes: float, model: Path | None, options: PrepareOptions, say: Say
+) -> Verdict:
+    """Adapt a network to a video, a folder of pictures or a dataset folder; `out` becomes a run.
+
+    Args:
+        source: what was filmed.
+        out: new run folder; frames of a video are stored beside it, in `out`_data.
+        minutes: of training.
+        model: where to start, None = the shipped network.
+        options: camera and frame rate of a video or loose pictures.
+        say: hears what is going on.
+
+    Returns:
+        The verdict, which lies in `out`/adaptation.json too. Where nothing was gained `out`/model holds the
+        network as it came.
+
+    Raises:
+        LumdeError: the child that fits: unreadable source, `out` in use, no weights.
+    """
+    require_unused(out, resume=False)
+    start = load(model)
+    root = _as_dataset(source, out, options, say)
+    try:
+        distance, before = _survey(root, start)
+    except DataError as error:
+        return _refused(out, start, f"no usable motion: {error}")
+    if before.parallax < LEAST_PARALLAX:
+        return _refused(
+            out,
+            start,
+            f"the camera hardly travels: {before.parallax:.2f} pixels of parallax between frames {distance} "
+            f"apart, {LEAST_PARALLAX} needed; standing still or turning on the spot teaches no depth",
+        )
+    say(f"sources {distance} frame(s) away: {before.parallax:.1f} pixels of parallax")
+    _train(root, out, minutes, start, model_folder(model), distance)
+    adapted = load(out)
+    after = score_clip(adapted.disparity, _snippets(root, start, distance, held_out=True))
+    gain = 1 - after.error / before.error
+    if gain < LEAST_GAIN:
+        shutil.rmtree(out / "model")
+        reason = f"not kept: error on frames held out {before.error:.4f} before, {after.error:.4f} after"
+        return _written(out, start, Verdict(False, reason, before, after, distance))
+    reason = f"kept: {gain:.0%} less error on frames held out ({before.error:.4f} to {after.error:.4f})"
+    return _written(out, None, Verdict(True, reason, before, after, distance))
+
+
+def _as_dataset(source: Path, out: Path, options: PrepareOptions, say: Say) -> Path:
+    """The source itself where it is a dataset folder, else its frames, stored."""
+    if any((folder / "image").is_dir() for folder in (source, *_subfolders(source))):
+        return source
+    root = out.with_name(out.name + "_data")
+    for report in prepare([str(source)], root, options):
+        say(f"{report.name}: {report.frames} frames; camera: {report.camera}")
+    return root
+
+
+def _subfolders(source: Path) -> list[Path]:
+    return [path for path in source.iterdir() if path.is_dir()] if source.is_dir() else []
+
+
+def _frames(root: Path, held_out: bool) -> Frames:
+    """The clip's frames in blocks, of which every EVERY-th is kept from training."""
+    dataset = Frames(Frames.Config(root=str(root)))
+    dataset.targets = [
+        key for key in dataset.targets if (key.position // BLOCK % EVERY == EVERY - 1) == held_out
+    ]
+    return dataset
+
+
+def _snippets(root: Path, model: DepthModel, distance: int, held_out: bool) -> Snippets:
+    dataset = _frames(root, held_out)
+    if not dataset.targets:
+        raise DataError(f"{root}: too few frames, at least {BLOCK * EVERY} are needed")
+    picture = dataset.read_fields(dataset.targets[0], ()).image
+    height, width = model.input_size(*picture.shape[:2])
+    config = SnippetConfig(height=height, width=width, offsets=(-distance, distance), min_motion=MIN_MOTION)
+    return Snippets(dataset, config, ("sources",))
+
+
+def _survey(root: Path, model: DepthModel) -> tuple[int, ClipScore]:
+    """The nearest distance with enough parallax, else the one with most, and how the network does there."""
+    found: dict[int, ClipScore] = {}
+    for distance in DISTANCES:
+        try:
+            snippets = _snippets(root, model, distance, held_out=True)
+        except DataError:
+            if found:
+                break  # clips too short for greater distances
+            raise
+        found[distance] = score_clip(model.disparity, snippets)
+        if found[distance].parallax >= ENOUGH_PARALLAX:
+            return distance, found[distance]
+    best = max(found, key=lambda distance: found[distance].parallax)
+    return best, found[best]
+
+
+def _train(root: Path, out: Path, minutes: float, model: DepthModel, folder: Path, distance: int) -> None:
+    snippets = _snippets(root, model, distance, held_out=False)
+    if len(snippets) < LEAST_SNIPPETS:
+        raise DataError(f"{root}: {len(snippets)} usable frames, at least {LEAST_SNIPPETS} are needed")
+    height, width = snippets.size
+    overrides = [
+        f"data.root={root}",
+        f"student.init={folder}",
+        f"teacher.path={folder}",
+        f"snippets.height={height}",
+        f"snippets.width={width}",
+        f"snippets.offsets=[{-distance},{distance}]",
+        f"snippets.min_motion={MIN_MOTION}",
+        f"loop.minutes={minutes}",
+    ]
+    config = load_config(package_file("configs", "adapt", ".yaml"), overrides)
+    config.student = replace(model.config.net, init=str(folder))
+    train(config, out, opened={"main": snippets.dataset})
+    adapted = load(out)
+    adapted.config.fit = model.config.fit
+    adapted.config.height, adapted.config.width = model.config.height, model.config.width
+    shutil.rmtree(out / "model")
+    save(adapted, out / "model")
+
+
+def _refused(out: Path, model: DepthModel, reason: str) -> Verdict:
+    out.mkdir(parents=True, exist_ok=True)
+    return _written(out, model, Verdict(False, f"nothing was learned: {reason}"))
+
+
+def _written(out: Path, model: DepthModel | None, verdict: Verdict) -> Verdict:
+    """Write the verdict, and the network as it came where it stays."""
+    if model is not None:
+        save(model, out / "model")
+    facts: dict[str, Any] = asdict(verdict)
+    write_json(out / "adaptation.json", facts)
+    return verdict

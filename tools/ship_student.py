@@ -1,0 +1,50 @@
+"""Make a finished run the shipped model: fp16 weights and a card, in lumde/shipped/NAME.
+
+usage: python tools/ship_student.py RUN RESULTS NAME      RESULTS: of tools/run_zero_shot.sh
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from lumde.config import to_dict
+from lumde.metrics.cost import network_cost
+from lumde.models import load, save
+from lumde.models.folder import SHIPPED
+from lumde.worlds import VERSION
+
+SIZE = (192, 640)  # rows and columns that the cost is told for
+LICENCE = "Apache-2.0; learned from procedural worlds alone, no recording and no foreign weights"
+
+
+def main(run: Path, results: Path, name: str) -> None:
+    """Write the model folder anew."""
+    model = load(run)
+    facts = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    cost = network_cost(model.net, *SIZE)
+    model.config.fit = "area"
+    model.config.training = {
+        "licence": LICENCE,
+        "data": f"procedural worlds, generator {VERSION}",
+        "config": to_dict(facts["data"]),
+        "seed": facts["seed"],
+        "steps": facts["steps"],
+        "seconds": round(facts["seconds"]),
+        "command": "lumde train light_worlds --out RUN",
+        "params": f"{cost['params'] / 1e6:.2f} M",
+        "gmacs_640x192": f"{cost['gmacs']:.2f}",
+        "abs_rel": {
+            file.stem.removeprefix("zero_shot_"): json.loads(file.read_text(encoding="utf-8"))["metrics"][
+                "abs_rel"
+            ]
+            for file in sorted(results.glob("zero_shot_*.json"))
+        },
+    }
+    shutil.rmtree(SHIPPED / name, ignore_errors=True)
+    SHIPPED.mkdir(exist_ok=True)
+    save(model, SHIPPED / name, half=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
