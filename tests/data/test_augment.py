@@ -107,3 +107,16 @@ def test_the_colour_operations_are_those_of_the_paper():
 def test_meaningless_settings_are_refused(wrong):
     with pytest.raises(ValueError):
         AugmentConfig(**wrong)
+
+
+def test_noise_and_blur_touch_the_network_s_pictures_only(samples):
+    plain = to_batch(samples, None, (0, 0), OFFSETS)
+    config = AugmentConfig(flip=0.0, jitter=0.0, noise=0.1, blur=2.0)
+    batches = [to_batch(samples, config, (3, step), OFFSETS) for step in range(8)]
+    changed = torch.stack([(b.jittered - plain.image).abs().mean((1, 2, 3)) for b in batches])
+    for batch in batches:
+        assert torch.equal(batch.image, plain.image) and torch.equal(batch.sources_jittered, plain.sources)
+        assert batch.jittered.min() >= 0 and batch.jittered.max() <= 1
+    assert 0.001 < changed.max() < 0.4
+    again = to_batch(samples, config, (3, 0), OFFSETS)
+    assert torch.equal(again.jittered, batches[0].jittered)

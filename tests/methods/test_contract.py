@@ -140,3 +140,27 @@ def test_pictures_are_rgb_in_unit_range(name: str, batch: dict[str, FrameBatch])
 
 def test_contract_configs_cover_the_table() -> None:
     assert CONFIGS.keys() == METHODS.keys()
+
+
+def test_canonical_depth_does_not_depend_on_the_lens(batch):
+    """Twice the focal length at twice the depth is one picture, and one truth."""
+    from lumde.config import parse
+
+    frames = batch["main"]
+    frames.depth = 1 + torch.rand(2, 1, 32, 64)
+    zoomed = copy.copy(frames)
+    zoomed.depth, zoomed.intrinsics = (
+        2 * frames.depth,
+        frames.intrinsics * torch.tensor([[2.0], [2.0], [1.0]]),
+    )
+    config = parse({"name": "supervised", "focal": 20.0}, METHODS["supervised"].Config)
+    method = METHODS["supervised"](config, DepthSmall(DepthSmall.Config(size="tiny"))).eval()
+    assert method.unit == "relative" and make("supervised").unit == "metres"
+    a, b = (method.terms({"main": f}, "student", 0)["log_l1"] for f in (frames, zoomed))
+    torch.testing.assert_close(a, b)
+    halved = copy.copy(frames)
+    halved.depth, halved.intrinsics = frames.depth / 2, frames.intrinsics.clone()
+    halved.intrinsics[:, :2] /= 2  # focal length of the canonical camera: depth stays as it is
+    plain = make("supervised").eval()
+    plain.student.load_state_dict(method.student.state_dict())
+    torch.testing.assert_close(plain.terms({"main": halved}, "student", 0)["log_l1"], a)

@@ -133,6 +133,17 @@ def test_alignment_judges_depth_and_teaches_the_pose_network() -> None:
     assert all(p.grad.abs().sum() > 0 for p in terms.pose.parameters() if p.ndim > 1)
 
 
+def test_aligned_motion_needs_no_network() -> None:
+    batch, net = small_batch((-1, RIGHT, 1)), DepthSmall(DepthSmall.Config(size="tiny"))
+    terms = video(pose={"name": "aligned"})
+    assert terms.pose_net is None and terms.unit == "relative" and not list(terms.parameters())
+    plain, result = (v(net, net(batch.jittered), batch, plain_run) for v in (video(), terms))
+    torch.testing.assert_close(result.warped[:, 1], plain.warped[:, 1])  # the stereo partner's baseline stays
+    assert "pose" not in result.terms
+    result.terms["photometric"].backward()
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
+
+
 @pytest.mark.parametrize("align_steps", [0, 2])
 def test_a_broken_pose_is_counted_and_backward_survives(align_steps: int) -> None:
     batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))

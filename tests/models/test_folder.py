@@ -12,7 +12,7 @@ import lumde
 from lumde.errors import CheckpointError, ResourceError, UsageError
 from lumde.files import write_manifest
 from lumde.models import DepthModel, ModelConfig, build_net, build_pose_net, initialise, load, save
-from lumde.models.folder import read_config
+from lumde.models.folder import DEFAULT_MODEL, SHIPPED, read_config, shipped_models
 from lumde.models.tensors import read_tensors
 from lumde.nets import DepthMobile, DepthSmall, PoseSmall
 
@@ -242,3 +242,26 @@ def test_a_start_is_not_stored(folder, tmp_path):
     save(DepthModel(ModelConfig(net=config, height=32, width=64), build_net(config)), tmp_path / "next")
     assert read_config(tmp_path / "next").net.init is None
     assert str(folder) not in (tmp_path / "next" / "config.json").read_text()
+
+
+def test_half_size_weights_come_back_as_full_ones(tmp_path):
+    model = small_model()
+    save(model, tmp_path / "full")
+    save(model, tmp_path / "half", half=True)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    loaded = load(tmp_path / "half")
+    for name, tensor in loaded.net.state_dict().items():
+        wanted = model.net.state_dict()[name]
+        assert tensor.dtype == wanted.dtype
+        torch.testing.assert_close(tensor, wanted, atol=1e-3, rtol=1e-3)
+
+
+def test_the_shipped_model_needs_no_path():
+    model = load()
+    assert model.config.net.name == "depth_light" and model.config.unit == "relative"
+    assert sum(p.numel() for p in model.net.parameters()) < 1.5e6
+    size = sum(file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file())
+    assert size <= 6e6
+    assert {"licence", "data", "seed", "command"} <= set(model.config.training)
+    assert list(shipped_models()) == [DEFAULT_MODEL]

@@ -11,6 +11,7 @@ from lumde.errors import DataError
 from lumde.media.cameras import camera_from_focal
 from lumde.models import DepthModel, ModelConfig, resize_disparity
 from lumde.models.inputs import image_array
+from lumde.nets import DepthSmall
 from lumde.nets.base import DepthNet
 from lumde.structures import DepthOutput
 
@@ -130,3 +131,16 @@ def test_gradients_pass_through_disparity(model):
 def test_resizing_uses_half_pixel_centres():
     small = torch.tensor([[[[0.0, 1.0]]]])
     assert resize_disparity(small, (1, 4)).flatten().tolist() == [0.0, 0.25, 0.75, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [((480, 640), (160, 192)), ((375, 1242), (96, 320)), ((1280, 720), (224, 128)), ((40, 4000), (32, 1696))],
+)
+def test_a_model_may_keep_the_shape_of_its_pictures(source, seen):
+    config = ModelConfig(net=DepthSmall.Config(size="tiny"), height=128, width=224, fit="area")
+    model = DepthModel(config, DepthSmall(config.net)).eval()
+    assert model.input_size(*source) == seen
+    assert model.disparity(torch.rand(1, 3, *source)).shape[-2:] == seen
+    config.fit = "stretch"
+    assert model.input_size(*source) == (128, 224)

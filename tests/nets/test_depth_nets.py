@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lumde.config import parse
 from lumde.errors import ConfigError
+from lumde.metrics.cost import network_cost
 from lumde.nets import DEPTH_NETS, DepthMobile, DepthResnet, DepthSmall
 from lumde.nets.base import pad_to_multiple
 from lumde.registry import build
@@ -124,3 +125,15 @@ def test_padding_repeats_the_last_pixels():
     padded = pad_to_multiple(image, 2, smallest=4)
     assert padded[0, 0].tolist() == [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
     assert pad_to_multiple(padded, 4) is padded
+
+
+def test_the_light_network_stays_light():
+    net = made({"name": "depth_light", "scales": 1})
+    assert network_cost(net, 192, 640)["gmacs"] <= 0.8
+
+
+def test_attention_lets_every_place_see_every_other():
+    net = made({"name": "depth_light", "scales": 1}).eval()
+    features = torch.rand(1, 128, 2, 20, requires_grad=True)
+    net.attention(features)[..., 0].sum().backward()
+    assert (features.grad.abs().amax((0, 1)) > 0).all()

@@ -1,0 +1,99 @@
+"""Adaptation: what cannot teach depth is refused with its reason, nothing worse than the start is kept."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lumde.cli import main
+from lumde.jobs import adapt as job
+from lumde.models import DepthModel, ModelConfig, build_net, load, save
+from lumde.nets import DepthSmall
+from lumde.worlds.clips import FAMILIES
+from lumde.worlds.render import render_clip
+
+
+@pytest.fixture
+def start(tmp_path):
+    torch.manual_seed(0)
+    config = DepthSmall.Config(size="tiny", scales=1)
+    path = tmp_path / "start"
+    save(DepthModel(ModelConfig(net=config, height=48, width=64, fit="area"), build_net(config)), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clip")
+    for i, image in enumerate(render_clip(FAMILIES["rooms"](3), 64, 96, 44).images):
+        Image.fromarray(image).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def same_weights(first, second):
+    states = (load(path).net.state_dict().values() for path in (first, second))
+    return all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+def adapted(source, start, out, *more):
+    return main(
+        [
+            "adapt",
+            str(source),
+            "--model",
+            str(start),
+            "--out",
+            str(out),
+            "--minutes",
+            "0.05",
+            "--fov",
+            "60",
+            *more,
+        ]
+    )
+
+
+def test_a_clip_is_learned_from_and_judged(clip, start, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert adapted(clip, start, out, "--json", str(tmp_path / "verdict.json")) == 0
+    verdict = json.loads((out / "adaptation.json").read_text())
+    assert verdict == json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict["before"]["count"] > 0 and verdict["distance"] in job.DISTANCES
+    assert verdict["reason"] in capsys.readouterr().out
+    model = load(out / "model")
+    assert (model.config.fit, model.config.height, model.config.width) == ("area", 48, 64)
+    if not verdict["adapted"]:
+        assert same_weights(start, out / "model")
+
+
+@pytest.mark.parametrize(("after", "kept"), [(0.5, True), (0.995, False), (1.5, False)])
+def test_only_what_explains_held_out_frames_better_is_kept(clip, start, tmp_path, monkeypatch, after, kept):
+    scores = iter([job.ClipScore(0.1, 0.3, 2.0, 8), job.ClipScore(0.1 * after, 0.3, 2.0, 8)])
+    monkeypatch.setattr(job, "score_clip", lambda disparity, snippets: next(scores))
+    assert adapted(clip, start, tmp_path / "run") == 0
+    verdict = json.loads((tmp_path / "run" / "adaptation.json").read_text())
+    assert verdict["adapted"] is kept
+    assert same_weights(start, tmp_path / "run" / "model") is not kept
+
+
+def test_a_repeated_picture_teaches_nothing_and_is_told_so(start, tmp_path, capsys):
+    picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    (tmp_path / "still").mkdir()
+    for i in range(40):
+        Image.fromarray(picture).save(tmp_path / "still" / f"{i:03d}.png")
+    assert adapted(tmp_path / "still", start, tmp_path / "run") == 0
+    assert "nothing was learned" in (said := capsys.readouterr().out) and "static" in said
+    assert same_weights(start, tmp_path / "run" / "model")
+
+
+def test_too_little_and_used_folders_are_explained(clip, start, tmp_path, capsys):
+    (tmp_path / "short").mkdir()
+    for i in range(5):
+        (tmp_path / "short" / f"{i}.png").write_bytes((clip / f"{i:03d}.png").read_bytes())
+    assert adapted(tmp_path / "short", start, tmp_path / "run") == 0
+    assert "too few frames" in capsys.readouterr().out
+    assert adapted(clip, start, tmp_path / "run") == 2
+    assert adapted(tmp_path / "nothing", start, tmp_path / "run2") == 3
+    assert adapted(clip, tmp_path / "no model", tmp_path / "run3") == 4
