@@ -66,7 +66,6 @@ PREDICT = "predict {} --model model --out out"
         ("predict good.jpg --model empty --out out", 4, "empty"),
         ("predict good.jpg --model damaged --out out", 4, "damaged"),
         ("predict good.jpg --model model --out full", 2, "full"),
-        ("predict good.jpg --out out", 2, "--model"),
         ("train config.yaml loop.stpes=3 --out out", 2, "did you mean 'steps'"),
         ("train config.yaml method.name=photometrik --out out", 2, "did you mean 'photometric'"),
         ("train config.yaml snippets.height=0 --out out", 2, "snippets"),

@@ -23,6 +23,7 @@ FLAGS = {  # contract: a new flag is a decision, not a habit; other knobs are co
     "evaluate": "MODEL --predictions --predictions-are --data --root --split --frames --align --flip --json"
     " --option --assume-metres --trivial-split --trivial-frames",
     "predict": "SOURCE --out --model --save --camera --focal --fov --resume",
+    "adapt": "SOURCE --minutes --out --model --camera --focal --fov --fps --json",
     "convert": "FOREIGN --out",
     "list": "table --json",
 }

@@ -102,12 +102,51 @@ def evaluation_table(names: dict[str, str]) -> str:
     return table(rows, ("row", *METRICS, "steps", "s"))
 
 
+ZERO_SHOT_ROWS = {
+    "zero_shot_streets-v1": "worlds: streets-v1",
+    "zero_shot_rooms-v1": "worlds: rooms-v1",
+    "zero_shot_shifted-v1": "worlds: shifted-v1 (shapes)",
+    "zero_shot_drive_0060": "KITTI drive 0060, 13 frames (development)",
+    "zero_shot_kitchen_development": "kitchen, frames 100-249 (development)",
+    "zero_shot_kitchen_final": "kitchen, frames 0-49 (final)",
+}
+
+
+def zero_shot_table() -> str:
+    """The shipped network's rows beside the constant's, one set per row."""
+    rows = []
+    for name, title in ZERO_SHOT_ROWS.items():
+        result = _read(name)
+        shown = {key: result["metrics"][key] for key in ("abs_rel", "rmse", "a1")}
+        constant, best = (
+            result["trivial"]["constant_depth"],
+            min(r["abs_rel"] for r in result["trivial"].values()),
+        )
+        rows.append({"set": title, **shown, "constant": constant["abs_rel"], "best trivial": best})
+    return table(rows, ("set", "abs_rel", "rmse", "a1", "constant", "best trivial"))
+
+
+def worlds_table() -> str:
+    """Statistics of worlds and recordings."""
+    found = _read("worlds")
+    columns = ("mean", "std", "|dx| 50/90/99 %", "flat", "slope", "depth 5/25/50/75/95 %")
+    return table(
+        [
+            {"set": name, **{key.replace("|", ""): row.get(key) for key in columns}}
+            for name, row in found.items()
+        ],
+        ("set", *(key.replace("|", "") for key in columns)),
+    )
+
+
 TABLES = {
     "demo-short": lambda: demo_table(("row", "abs_rel", "a1", "params", "gmacs", "ms")),
     "demo": demo_table,
     "aims": aims_table,
     "kitchen": lambda: evaluation_table(KITCHEN_ROWS),
     "kitchen-metric": lambda: evaluation_table(UNSCALED_ROWS),
+    "zero-shot": zero_shot_table,
+    "worlds": worlds_table,
     "drive-0060": lambda: evaluation_table(DRIVE_ROWS),
 }
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lumde.models import ModelConfig
 
 EXAMPLE = "lumde list methods"
-KINDS = ("methods", "nets", "datasets", "teachers", "evaluators", "models")
+KINDS = ("models", "methods", "nets", "datasets", "teachers", "evaluators")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
