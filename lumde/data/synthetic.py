@@ -61,6 +61,7 @@ class Synthetic(FrameDataset):
         width: int = 192
         seed: int = 0  # names the stream
         test_set: str = ""  # a key of TEST_SETS instead of the stream
+        look: bool = False  # shine, haze and the exposure of a camera; the test sets are without
         sky_depth: float = 0.0  # metres told where the sky is seen; 0 = no depth there
         fresh: int = 0  # worlds replaced per epoch by the next ones of the stream
         processes: int = (
@@ -136,15 +137,18 @@ class Synthetic(FrameDataset):
         length = (self.config.frames - 1) * self.config.every + 1
         start = _APART * index % (MAX_FRAMES - length + 1) if self.config.spread else 0
         frames = tuple(range(start, start + length, self.config.every))
-        return Order(self._family(index), training_seed(self.config.seed, index), frames)
+        seed = training_seed(self.config.seed, index)
+        return Order(self._family(index), seed, frames, self.config.look)
 
 
 def _check(config: Synthetic.Config) -> None:
     """Reject a config that makes no clip, before anything is rendered."""
     if config.test_set and config.test_set not in TEST_SETS:
         raise ConfigError(f"test_set: unknown {config.test_set!r}; known: {', '.join(TEST_SETS)}")
-    if config.test_set and (config.fresh or config.first_world or config.spread):
-        raise ConfigError(f"test_set: {config.test_set} is frozen; leave fresh, first_world and spread off")
+    if config.test_set and (config.fresh or config.first_world or config.spread or config.look):
+        raise ConfigError(
+            f"test_set: {config.test_set} is frozen; leave fresh, first_world, spread, look off"
+        )
     unknown = [name for name in config.families if name not in FAMILIES]
     if unknown or not config.families:
         raise ConfigError(f"families: {unknown or 'none'}; known: {', '.join(FAMILIES)}")

@@ -26,6 +26,26 @@ def log_l1(
     return masked_mean(difference.abs(), valid)
 
 
+def aligned_log_l1(
+    pred_depth: Float[Tensor, "b 1 h w"],
+    target_depth: Float[Tensor, "b 1 h w"],
+    valid: Bool[Tensor, "b 1 h w"] | None = None,
+) -> Float[Tensor, ""]:
+    """`log_l1` after multiplying each map by the one factor that suits it best: its scale costs nothing.
+
+    That factor is the median of the ratios, in between the middle two, where the average of |log difference|
+    is least: moving it changes nothing, so no gradient is taken of it. Arguments as in `log_l1`.
+
+    Source: the aim is that of Eigen et al. 2014, arXiv:1406.2283, sec. 3.2; L1, and so the median, is ours.
+    """
+    difference, valid = _log_difference(pred_depth, target_depth, valid)
+    with torch.no_grad():
+        known = torch.where(valid, difference, float("nan")).flatten(1)
+        lower, upper = known.nanmedian(dim=1).values, -(-known).nanmedian(dim=1).values
+        middle = ((lower + upper) / 2).nan_to_num()[:, None, None, None]
+    return masked_mean((difference - middle).abs(), valid)
+
+
 def inverse_l1(
     pred_depth: Float[Tensor, "b 1 h w"],
     target_depth: Float[Tensor, "b 1 h w"],

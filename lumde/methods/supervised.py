@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lumde.losses.pixelwise import gradient_matching, log_l1
+from lumde.losses.pixelwise import aligned_log_l1, gradient_matching, log_l1
 from lumde.methods.base import Method, Streams, disparity_picture
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
@@ -24,14 +24,23 @@ class Supervised(Method):
 
     @dataclass(kw_only=True)
     class Config(Named):
-        """Weights of the two terms."""
+        """Weights of the terms; a term of weight 0 is left out."""
 
         log_weight: float = 1.0
+        # How far all is can often not be told from one picture, while how it is shaped can: with a large
+        # weight here and a small one above the network learns shape first. Ours.
+        aligned_weight: float = 0.0
         gradient_weight: float = 0.5  # ours
         # > 0: learn the depth at which a camera of this focal length (pixels of the network's input) would
         # show the same picture, depth * focal / fx: one picture then has one answer whatever the lens. Such
         # depth is relative. Source: canonical camera space, Yin et al. 2023, arXiv:2307.10984.
         focal: float = 0.0
+
+        def __post_init__(self) -> None:
+            """Refuse weights that leave nothing to learn from."""
+            weights = (self.log_weight, self.aligned_weight, self.gradient_weight)
+            if min(weights) < 0 or not any(weights):
+                raise ValueError(f"weights must be >= 0 and not all 0, found {weights}")
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Keep the student; the truth is the teacher here."""
@@ -50,19 +59,25 @@ class Supervised(Method):
         if frames.mask is not None:
             valid = valid & frames.mask
         output = self.run(self.student, frames.jittered)
-        log_terms, gradient_terms = [], []
-        for disp in output.disps:
-            full = F.interpolate(disp, truth.shape[-2:], mode="bilinear", align_corners=False)
-            depth = self.student.depth(full)
-            log_terms.append(log_l1(depth, truth, valid))
-            gradient_terms.append(gradient_matching(depth, truth, valid))
+        enlarged = (
+            F.interpolate(disp, truth.shape[-2:], mode="bilinear", align_corners=False)
+            for disp in output.disps
+        )
+        depths = [self.student.depth(disp) for disp in enlarged]
+        parts = (
+            ("log_l1", log_l1, self.config.log_weight),
+            ("aligned", aligned_log_l1, self.config.aligned_weight),
+            ("gradient", gradient_matching, self.config.gradient_weight),
+        )
+        terms = {
+            name: weight * torch.stack([loss(depth, truth, valid) for depth in depths]).mean()
+            for name, loss, weight in parts
+            if weight
+        }
         self.monitors = {
             "valid": valid.float().mean(),
             "disp_std": output.disp.detach().flatten(1).std(1).mean(),
         }
-        terms = {"log_l1": self.config.log_weight * torch.stack(log_terms).mean()}
-        if self.config.gradient_weight:
-            terms["gradient"] = self.config.gradient_weight * torch.stack(gradient_terms).mean()
         return terms
 
     def _truth(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:

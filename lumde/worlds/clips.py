@@ -5,6 +5,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
 
+from lumde.worlds.look import make_look
 from lumde.worlds.render import render_clip
 from lumde.worlds.room import make_room
 from lumde.worlds.scene import Clip, World
@@ -25,11 +26,13 @@ class Order(NamedTuple):
     family: str
     seed: int
     frames: tuple[int, ...]
+    look: bool = False  # with shine, haze and a camera's exposure
 
 
 def render_world(order: Order, height: int, width: int) -> Clip:
     """Make the world of a seed and render the frames with the given indices."""
-    return render_clip(FAMILIES[order.family](order.seed), height, width, order.frames)
+    world = FAMILIES[order.family](order.seed)
+    return render_clip(world, height, width, order.frames, make_look(world) if order.look else None)
 
 
 class Studio:

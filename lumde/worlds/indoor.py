@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lumde.worlds.kit import Kit, Place, box, shifted
+from lumde.worlds.kit import Colour, Kit, Place, box, shifted
 from lumde.worlds.solids import Solid
 
 Maker = Callable[[Kit, Place, float, float, float], list[Solid]]
@@ -23,6 +23,11 @@ class Piece(NamedTuple):
     half_depth: tuple[float, float]
     height: tuple[float, float]
     weight: float  # how often it is chosen
+
+
+def _paint(kit: Kit, low: float, high: float, spread: float) -> Colour:
+    """Colour of a piece of furniture: mostly `spread` from grey, at times any."""
+    return kit.colour(low, high, 0.9 if kit.rng.random() < 0.3 else spread)
 
 
 def small_thing(kit: Kit, place: Place) -> list[Solid]:
@@ -69,21 +74,21 @@ def cabinet(kit: Kit, place: Place, half_width: float, half_depth: float, height
     body = box(half_width, half_depth, height - 0.04, 0.0)
     top = box(half_width + 0.01, half_depth + 0.02, height, height - 0.04)
     parts = [
-        kit.solid(place, body, ("board", "plain"), kit.colour(0.7, 1.2, 0.15), id),
-        kit.solid(place, top, ("plain", "wood"), kit.colour(0.5, 1.2, 0.15), id),
+        kit.solid(place, body, ("board", "plain"), _paint(kit, 0.7, 1.2, 0.15), id),
+        kit.solid(place, top, ("plain", "wood"), _paint(kit, 0.5, 1.2, 0.15), id),
     ]
     parts += clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 8 * half_width)
     if height < 1.1 and rng.random() < 0.5:
         above = box(half_width, 0.17, float(rng.uniform(1.95, 2.2)), float(rng.uniform(1.35, 1.5)))
         back = shifted(place, 0.0, 0.17 - half_depth)
-        parts.append(kit.solid(back, above, ("board", "plain"), kit.colour(0.7, 1.2, 0.15), kit.new_id()))
+        parts.append(kit.solid(back, above, ("board", "plain"), _paint(kit, 0.7, 1.2, 0.15), kit.new_id()))
     return parts
 
 
 def shelf(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
     """Open shelves with books and things, between two sides and a back."""
     rng, id = kit.rng, kit.new_id()
-    colour, parts = kit.colour(0.6, 1.3, 0.1), []
+    colour, parts = _paint(kit, 0.6, 1.3, 0.1), []
     wood = ("wood", "wood")
     parts.append(
         kit.solid(
@@ -113,7 +118,7 @@ def shelf(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
 
 def sofa(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
     """Seat, back, arms and cushions."""
-    id, colour, cloth = kit.new_id(), kit.colour(0.4, 1.3, 0.4), ("cloth", "cloth")
+    id, colour, cloth = kit.new_id(), _paint(kit, 0.4, 1.3, 0.4), ("cloth", "cloth")
     seat = float(kit.rng.uniform(0.36, 0.46))
     parts = [
         kit.solid(place, box(half_width, half_depth, seat, 0.05), cloth, colour, id),
@@ -137,12 +142,14 @@ def bed(kit: Kit, place: Place, half_width: float, half_depth: float, height: fl
     head = shifted(place, 0.0, 0.03 - half_depth)
     parts = [
         kit.solid(
-            place, box(half_width, half_depth, 0.3, 0.05), ("wood", "wood"), kit.colour(0.5, 1.2, 0.1), id
+            place, box(half_width, half_depth, 0.3, 0.05), ("wood", "wood"), _paint(kit, 0.5, 1.2, 0.1), id
         ),
         kit.solid(
             place, box(half_width * 0.97, half_depth * 0.97, 0.5, 0.3), cloth, kit.colour(0.7, 1.5, 0.3), id
         ),
-        kit.solid(head, box(half_width, 0.03, height, 0.0), ("board", "wood"), kit.colour(0.5, 1.2, 0.1), id),
+        kit.solid(
+            head, box(half_width, 0.03, height, 0.0), ("board", "wood"), _paint(kit, 0.5, 1.2, 0.1), id
+        ),
     ]
     for side in (-0.5, 0.5):
         where = shifted(place, side * half_width, 0.3 - half_depth, 0.5)
@@ -168,7 +175,7 @@ def desk(kit: Kit, place: Place, half_width: float, half_depth: float, height: f
 
 def table(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
     """A top on four legs with things on it."""
-    id, colour, wood = kit.new_id(), kit.colour(0.5, 1.3, 0.15), ("wood", "wood")
+    id, colour, wood = kit.new_id(), _paint(kit, 0.5, 1.3, 0.15), ("wood", "wood")
     parts = [kit.solid(place, box(half_width, half_depth, height, height - 0.035), wood, colour, id)]
     for across in (-1, 1):
         for along in (-1, 1):
@@ -183,7 +190,7 @@ def table(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
 
 def chair(kit: Kit, place: Place) -> list[Solid]:
     """Seat, back and four legs; it faces along its heading."""
-    id, colour = kit.new_id(), kit.colour(0.4, 1.3, 0.4)
+    id, colour = kit.new_id(), _paint(kit, 0.4, 1.3, 0.4)
     name = str(kit.rng.choice(["wood", "cloth", "plain"]))
     seat, back = float(kit.rng.uniform(0.42, 0.48)), float(kit.rng.uniform(0.8, 1.0))
     parts = [kit.solid(place, box(0.21, 0.21, seat, seat - 0.04), (name, name), colour, id)]
@@ -214,7 +221,7 @@ def tall_box(kit: Kit, place: Place, half_width: float, half_depth: float, heigh
     """A wardrobe, refrigerator or cupboard."""
     id, name = kit.new_id(), str(kit.rng.choice(["board", "plain"]))
     rings = box(half_width, half_depth, height, 0.0)
-    parts = [kit.solid(place, rings, (name, "plain"), kit.colour(0.6, 1.3, 0.15), id)]
+    parts = [kit.solid(place, rings, (name, "plain"), _paint(kit, 0.6, 1.3, 0.15), id)]
     return parts + clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 0.8)
 
 
@@ -224,7 +231,7 @@ def plant(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
     pot = ((0.12, 0.12, 0.0), (0.17, 0.17, 0.3))
     stem = ((0.02, 0.02, 0.0), (0.012, 0.012, 0.85 * height))
     parts = [
-        kit.solid(place, pot, ("plain", "floor"), kit.colour(0.4, 1.3, 0.4), id, 6),
+        kit.solid(place, pot, ("plain", "floor"), _paint(kit, 0.4, 1.3, 0.4), id, 6),
         kit.solid(place, stem, ("wood", "wood"), leaves, id),
     ]
     for _ in range(int(kit.rng.integers(2, 6))):

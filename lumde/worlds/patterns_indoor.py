@@ -39,8 +39,8 @@ TILE_M = {  # extent of one picture on a surface, metres (across, along)
 
 def paint_wall(rng: np.random.Generator, noise: Noise) -> Picture:
     """Plaster, often nearly flat; wallpaper with stripes or a lattice; tiles with joints."""
-    contrast = rng.choice([0.008, 0.02, 0.05])
-    picture = speckled(rng, noise, rng.uniform(0.45, 0.85), contrast, 0.12)
+    contrast = rng.choice([0.004, 0.01, 0.03])
+    picture = speckled(rng, noise, rng.uniform(0.5, 0.97), contrast, 0.12)
     kind = rng.choice(4, p=[0.55, 0.15, 0.1, 0.2])
     columns, rows = np.arange(SIZE), np.arange(SIZE)[:, None]
     if kind == 1:
@@ -91,7 +91,7 @@ def paint_wood(rng: np.random.Generator, noise: Noise) -> Picture:
     """Planks with grain, each of its own shade."""
     planks = int(rng.choice([2, 4, 8]))
     shade = np.repeat(rng.normal(0, 0.06, planks), SIZE // planks).astype(np.float32)
-    grey = rng.uniform(0.25, 0.65) + 0.045 * noise.draw(4, 1) + 0.015 * noise.draw() + shade[:, None]
+    grey = rng.uniform(0.25, 0.65) + 0.03 * noise.draw(4, 1) + 0.01 * noise.draw() + shade[:, None]
     grey[np.arange(SIZE) % (SIZE // planks) < 2] -= 0.12
     return grey[..., None] * (near_grey(rng, 0.05) * np.array([1.15, 0.97, 0.8])).astype(np.float32)
 

@@ -13,6 +13,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Bool, Float, Int
 
+from lumde.worlds.look import Look, exposed, hazed, highlight
 from lumde.worlds.planes import Planes, depth_of, height_above, in_camera, joined, planes_of, texels_of
 from lumde.worlds.scene import SKY, Clip, Light, Surfaces, World, join
 from lumde.worlds.textures import look_up
@@ -31,7 +32,9 @@ def intrinsics_of(world: World, height: int, width: int) -> Float[np.ndarray, "3
     return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
 
 
-def render_clip(world: World, height: int, width: int, frames: int | Sequence[int]) -> Clip:
+def render_clip(
+    world: World, height: int, width: int, frames: int | Sequence[int], look: Look | None = None
+) -> Clip:
     """Render a clip.
 
     Args:
@@ -39,6 +42,7 @@ def render_clip(world: World, height: int, width: int, frames: int | Sequence[in
         height: pixels.
         width: pixels.
         frames: how many frames from the start, or the indices of the frames.
+        look: shine, haze and exposure; None = dull, clear and as the light is, with the same bytes anywhere.
 
     Raises:
         ValueError: if the world has fewer frames.
@@ -47,7 +51,7 @@ def render_clip(world: World, height: int, width: int, frames: int | Sequence[in
     if not chosen or max(chosen) >= len(world.world_from_camera):
         raise ValueError(f"frames {frames} asked, a world has {len(world.world_from_camera)}")
     camera = _Camera(intrinsics_of(world, height, width), height, width)
-    caster = _Caster(world, camera)
+    caster = _Caster(world, camera, look)
     shape = (len(chosen), height, width)
     images, depth, ids = (
         np.empty((*shape, 3), np.uint8),
@@ -131,8 +135,8 @@ class _Moment:
 class _Caster:
     """A world before a camera; the acceleration structure of what stands still is built once."""
 
-    def __init__(self, world: World, camera: _Camera) -> None:
-        self.world, self.camera = world, camera
+    def __init__(self, world: World, camera: _Camera, look: Look | None) -> None:
+        self.world, self.camera, self.look = world, camera, look
         self.backdrop = _scene_of(world.surfaces.corners[: world.backdrop])
         self.still = _scene_of(world.surfaces.corners[world.backdrop :])  # casts shadows
         self.planes = planes_of(world.surfaces)
@@ -156,7 +160,13 @@ class _Caster:
         ambient, sun = _gains(self.world.light, planes, surfaces.colour[index], sky, moment.pose)
         lit = self._sunlit(moment, depth, seen, (sun[:, 0] > 0)[seen])
         colour *= ambient[seen] + sun[seen] * lit[:, None]
+        if self.look is not None:
+            texture, rays = surfaces.texture[index], moment.rays[samples]
+            colour += highlight(self.look, self.world.light, texture, planes, rays, seen, lit)
+            colour = hazed(self.look, colour, depth)
         image = colour.reshape(_NUM, camera.pixels, 4).sum(0)[:, :3] * np.float32(1 / _NUM)
+        if self.look is not None:
+            image = exposed(self.look, image, frame)
         depth, ids = self._centres(moment, hit)
         return np.rint(np.clip(image, 0, 255)), depth, ids
 

@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from lumde.losses.pixelwise import gradient_matching, inverse_l1, log_l1
+from lumde.losses.pixelwise import aligned_log_l1, gradient_matching, inverse_l1, log_l1
 
 SHAPES = [(1, 1, 1), (2, 4, 3), (1, 9, 17)]
-LOSSES = [log_l1, inverse_l1, gradient_matching]
+LOSSES = [log_l1, aligned_log_l1, inverse_l1, gradient_matching]
 
 
 def inputs(b, h, w, seed=0):
@@ -52,6 +52,24 @@ def test_log_l1_by_hand():
     assert log_l1(pred, target).item() == pytest.approx(math.log(2))
 
 
+def test_aligned_log_l1_by_hand():
+    """Ratios 2, 2, 8 have the median 2: one pixel is off by a factor of 4. Each map has its own."""
+    pred = torch.tensor([[2.0, 4.0, 8.0, 5.0], [1.0, 1.0, 1.0, 1.0]]).view(2, 1, 1, 4)
+    target = torch.tensor([[1.0, 2.0, 1.0, 0.0], [7.0, 7.0, 7.0, 7.0]]).view(2, 1, 1, 4)
+    assert aligned_log_l1(pred, target).item() == pytest.approx(math.log(4) / 7)
+
+
+def loop_aligned(pred, target, valid):
+    """The least average |log difference| over one factor per map is at one of its ratios."""
+    total, count = 0.0, 0
+    for i in range(len(pred)):
+        there = list(counted_pixels(target[i : i + 1], None if valid is None else valid[i : i + 1]))
+        logs = [math.log(pred[i : i + 1][p] / target[i : i + 1][p]) for p in there]
+        total += min((sum(abs(x - shift) for x in logs) for shift in logs), default=0.0)
+        count += len(logs)
+    return total / count if count else 0.0
+
+
 def test_inverse_l1_by_hand():
     pred, target = torch.tensor([[[[2.0, 4.0, 9.0]]]]), torch.tensor([[[[1.0, 2.0, 0.0]]]])
     assert inverse_l1(pred, target).item() == pytest.approx((0.5 + 0.25) / 2)
@@ -71,6 +89,7 @@ def test_agree_with_loops(shape, masked):
     valid = valid if masked else None
     by_loop = {
         log_l1: loop_mean(pred, target, valid, lambda p, t: abs(math.log(p) - math.log(t))),
+        aligned_log_l1: loop_aligned(pred, target, valid),
         inverse_l1: loop_mean(pred, target, valid, lambda p, t: abs(1 / p - 1 / t)),
         gradient_matching: loop_gradient_matching(pred, target, valid),
     }
@@ -96,9 +115,10 @@ def test_another_scale_costs_in_the_pointwise_losses(loss):
     assert loss(2 * pred, pred) > 0.1
 
 
-def test_another_scale_is_free_in_gradient_matching():
+@pytest.mark.parametrize("loss", [aligned_log_l1, gradient_matching])
+def test_another_scale_is_free_in_the_losses_of_shape(loss):
     pred, _, _ = inputs(2, 4, 5)
-    assert gradient_matching(2 * pred, pred) < 1e-12
+    assert loss(2 * pred, pred) < 1e-12
 
 
 @pytest.mark.parametrize("loss", LOSSES)
