@@ -54,8 +54,10 @@ class LoopConfig:
 
 
 WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, caches)
-# A budget in minutes is calibrated on so many steps after them, fewer where they would eat the budget.
-TIMED, LEAST_TIMED, TIMED_SHARE = 60, 15, 0.1
+# A budget in minutes is calibrated on at least so many steps after them and at least that share of the budget,
+# since data may be made ready in the background at first; on fewer steps where they would eat the budget.
+TIMED, LEAST_TIMED = 60, 15
+TIMED_SHARE, MOST_SHARE = 0.03, 0.1
 
 
 class Loop:
@@ -234,8 +236,9 @@ class Loop:
         self._paces.append(seconds)
         timed = self._paces[WARMUP_TIMED:]
         budget = self.config.minutes * 60
-        if len(timed) >= TIMED or (len(timed) >= LEAST_TIMED and self.seconds > TIMED_SHARE * budget):
-            pace = statistics.mean(timed)
+        enough = len(timed) >= TIMED and self.seconds > TIMED_SHARE * budget
+        if enough or (len(timed) >= LEAST_TIMED and self.seconds > MOST_SHARE * budget):
+            pace = statistics.mean(timed[len(timed) // 2 :])
             self.steps = self.step + max(1, int((budget - self.seconds) / pace))
             log.set_total(self.steps)
             log.say(f"{self.config.minutes:g} minutes at {pace:.3f} s per step: {self.steps} steps")
