@@ -7,8 +7,8 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-from lumde.config import to_dict
 from lumde.metrics.cost import network_cost
 from lumde.models import load, save
 from lumde.models.folder import SHIPPED
@@ -21,29 +21,41 @@ LICENCE = "Apache-2.0; learned from procedural worlds alone, no recording and no
 def main(run: Path, results: Path, name: str) -> None:
     """Write the model folder anew."""
     model = load(run)
-    facts = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    parts = [_facts(path) for path in _parts(run)]
     cost = network_cost(model.net, *SIZE)
     model.config.fit = "area"
     model.config.training = {
         "licence": LICENCE,
         "data": f"procedural worlds, generator {VERSION}",
-        "config": to_dict(facts["data"]),
-        "seed": facts["seed"],
-        "steps": facts["steps"],
-        "seconds": round(facts["seconds"]),
-        "command": "lumde train light_worlds --out RUN",
+        "parts": parts,
         "params": f"{cost['params'] / 1e6:.2f} M",
         "gmacs_640x192": f"{cost['gmacs']:.2f}",
         "abs_rel": {
-            file.stem.removeprefix("zero_shot_"): json.loads(file.read_text(encoding="utf-8"))["metrics"][
-                "abs_rel"
-            ]
+            file.stem.removeprefix("zero_shot_"): _read(file)["metrics"]["abs_rel"]
             for file in sorted(results.glob("zero_shot_*.json"))
         },
     }
     shutil.rmtree(SHIPPED / name, ignore_errors=True)
     SHIPPED.mkdir(exist_ok=True)
     save(model, SHIPPED / name, half=True)
+
+
+def _parts(run: Path) -> list[Path]:
+    """The runs that led to this one by their starting weights, the first one first."""
+    start = _read(run / "result.json")["student"]["init"]
+    earlier = _parts(Path(start).parent) if start else []
+    return [*earlier, run]
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    """What was learned in one part."""
+    facts = _read(run / "result.json")
+    data = {key: value for key, value in facts["data"].items() if key != "processes"}
+    return {"data": data, "seed": facts["seed"], "steps": facts["steps"], "seconds": round(facts["seconds"])}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class LoopConfig:
 
 
 WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, caches)
-# A budget in minutes is calibrated on at least so many steps after them and at least that share of the budget,
+# A budget in minutes is calibrated on at least so many steps after them, and that share of the budget,
 # since data may be made ready in the background at first; on fewer steps where they would eat the budget.
 TIMED, LEAST_TIMED = 60, 15
 TIMED_SHARE, MOST_SHARE = 0.03, 0.1

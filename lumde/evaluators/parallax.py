@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lumde.data.snippets import Snippets
@@ -15,18 +16,25 @@ from lumde.losses.photometric import reprojection_error
 
 Disparity = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b 1 h w"]]
 MOST = 32  # snippets that are looked at, evenly spread
+# A camera that only turns, seen through a focal length that was guessed wrong, seems to travel.
+FOCAL_FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6)
 
 
 @dataclass(frozen=True)
 class ClipScore:
-    """Means over snippets."""
+    """Means over snippets; errors are photometric, 0..1, of the better source at each pixel that is seen."""
 
-    error: (
-        float  # photometric error, 0..1, of the better source at each pixel that is seen; smaller is better
-    )
-    unmoved: float  # the same between pictures as they are: what a depth has to beat
-    parallax: float  # pixels, along an axis, by which the camera's travel alone moves what is seen
+    error: float  # with the network's depth; smaller is better
+    flat: float  # with one depth everywhere
+    turned: float  # if the camera only turned: what is less is the work of depth and travel
+    unmoved: float  # between pictures as they are
+    parallax: float  # pixels, per axis, by which the camera's travel alone moves what is seen
     count: int  # snippets
+
+    @property
+    def travel(self) -> float:
+        """Share of a turning camera's error that travel explains, at the network's depth or a flat one."""
+        return 1 - min(self.error, self.flat) / max(self.turned, 1e-9)
 
 
 @torch.inference_mode()
@@ -34,31 +42,62 @@ def score_clip(disparity: Disparity, snippets: Snippets, most: int = MOST) -> Cl
     """Warp neighbours onto frames by the depth given and the motion that fits it best.
 
     Motion is found by direct alignment for every network anew, so that networks of any scale can be compared.
-    An untrue depth may explain a clip too (a still camera fits all of them), so look at `parallax` first.
+    An untrue depth may explain a clip too (a camera that stands or turns fits all of them), so look first at
+    `travel` and `parallax`.
 
     Source: the error is that of Godard et al. 2019, arXiv:1806.01260 (eq. 1-2, 4); the score is ours.
     """
     chosen = np.unique(np.linspace(0, len(snippets) - 1, min(most, len(snippets))).round().astype(int))
     scores = np.array([_score(disparity, snippets[int(index)]) for index in chosen])
-    error, unmoved, parallax = np.nanmean(scores, 0)
-    return ClipScore(float(error), float(unmoved), float(parallax), len(chosen))
+    error, flat, turned, unmoved, parallax = np.nanmean(scores, 0).tolist()
+    return ClipScore(error, flat, turned, unmoved, parallax, len(chosen))
 
 
-def _score(disparity: Disparity, sample: dict[str, Tensor]) -> tuple[float, float, float]:
-    """Error, error of the unmoved sources, and parallax of one snippet."""
+def _score(disparity: Disparity, sample: dict[str, Tensor]) -> tuple[float, float, float, float, float]:
+    """The five numbers of one snippet."""
+    view = _view(sample)
+    explained = []
+    for depth in (1 / disparity(view.target[:1]), torch.ones_like(view.target[:1, :1])):
+        depth = depth.expand(len(view.sources), -1, -1, -1)
+        motion = find_motion(view.target, view.sources, depth, view.intrinsics, view.valid)
+        turned_back = motion.clone()
+        turned_back[:, :3, 3] = 0
+        parallax = motion_distance(motion, turned_back, depth, view.intrinsics) * depth.shape[-1]
+        explained.append((_error(view, depth, motion), float(parallax)))
+    turned = min(_turned(view, depth, factor) for factor in FOCAL_FACTORS)
+    unmoved = _error(view, depth, torch.eye(4).expand_as(motion))
+    return explained[0][0], explained[1][0], turned, unmoved, min(explained)[1]
+
+
+class _View(NamedTuple):
+    """A target, once per source."""
+
+    target: Float[Tensor, "n 3 h w"]
+    sources: Float[Tensor, "n 3 h w"]
+    intrinsics: Float[Tensor, "n 3 3"]
+    valid: Bool[Tensor, "n 1 h w"] | None
+
+
+def _view(sample: dict[str, Tensor]) -> _View:
     sources = sample["sources"].float() / 255
     count = len(sources)
     target = (sample["image"].float() / 255).expand(count, -1, -1, -1)
-    intrinsics = sample["intrinsics"].expand(count, 3, 3)
-    depth = (1 / disparity(target[:1])).expand(count, -1, -1, -1)
     valid = sample["mask"][None].expand(count, -1, -1, -1) if "mask" in sample else None
-    motion = find_motion(target, sources, depth, intrinsics, valid)
-    turned = motion.clone()
-    turned[:, :3, 3] = 0
-    parallax = motion_distance(motion, turned, depth, intrinsics) * depth.shape[-1]
-    warped = warp(sources, depth, motion, intrinsics)
-    seen = warped.inside if valid is None else warped.inside & valid
-    errors = torch.where(seen, reprojection_error(warped.image, target), torch.inf).amin(0)
-    still = torch.where(seen, reprojection_error(sources, target), torch.inf).amin(0)
-    used = errors.isfinite()
-    return float(errors[used].mean()), float(still[used].mean()), float(parallax)
+    return _View(target, sources, sample["intrinsics"].expand(count, 3, 3), valid)
+
+
+def _turned(view: _View, depth: Float[Tensor, "n 1 h w"], factor: float) -> float:
+    """Error if the camera only turned and its focal length were `factor` times what is known of it."""
+    lens = view.intrinsics.clone()
+    lens[:, (0, 1), (0, 1)] *= factor
+    view = view._replace(intrinsics=lens)
+    turning = find_motion(view.target, view.sources, depth, lens, view.valid, turning_only=True)
+    return _error(view, depth, turning)
+
+
+def _error(view: _View, depth: Float[Tensor, "n 1 h w"], motion: Float[Tensor, "n 4 4"]) -> float:
+    """Mean error of the better source over the pixels that any source sees."""
+    warped = warp(view.sources, depth, motion, view.intrinsics)
+    seen = warped.inside if view.valid is None else warped.inside & view.valid
+    errors = torch.where(seen, reprojection_error(warped.image, view.target), torch.inf).amin(0)
+    return float(errors[errors.isfinite()].mean())

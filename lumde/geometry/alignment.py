@@ -1,6 +1,7 @@
 """Direct alignment: the camera motion that explains two pictures best, given depth."""
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,13 @@ STRIDE = 2  # every how-many-th pixel of both axes is looked at; a quarter of th
 DAMPING = 1e-3  # Levenberg's, as a share of the normal matrix's diagonal
 
 
+class Search(NamedTuple):
+    """How a motion is looked for."""
+
+    steps: int  # Gauss-Newton steps
+    turning_only: bool = False  # the camera's place stays as first guessed
+
+
 @torch.no_grad()
 @full_precision
 def refine_motion(
@@ -27,7 +35,7 @@ def refine_motion(
     depth: Float[Tensor, "b 1 h w"],
     source_from_target: Float[Tensor, "b 4 4"],
     intrinsics: Float[Tensor, "b 3 3"],
-    steps: int,
+    search: Search,
     valid: Bool[Tensor, "b 1 h w"] | None = None,
 ) -> Float[Tensor, "b 4 4"]:
     """Improve a motion by Gauss-Newton steps on the brightness error; no gradient flows.
@@ -41,7 +49,7 @@ def refine_motion(
         depth: of the target, metres or units of the unscaled world.
         source_from_target: first guess; its error must be within a few pixels.
         intrinsics: of both, pixels.
-        steps: Gauss-Newton steps.
+        search: how far it goes, and whether the camera may travel.
         valid: target pixels that count; None = all.
 
     Source: inverse-compositional alignment, Baker and Matthews 2004, IJCV 56(3); for depth from video first
@@ -54,6 +62,8 @@ def refine_motion(
     depth = torch.where(use, depth, 1.0)
     points = _points(depth, intrinsics, STRIDE)
     unit = depth.flatten(1).median(dim=1).values[:, None]  # length in which translations are solved for
+    if search.turning_only:
+        unit = torch.zeros_like(unit)
     jacobian = _jacobian(slopes, points, intrinsics, unit)
 
     def compare(motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,7 +72,7 @@ def refine_motion(
 
     motion = source_from_target
     error, weight, cost = compare(motion)
-    for _ in range(steps):
+    for _ in range(search.steps):
         change = _solve(jacobian, error, weight)
         moved = motion @ transform_from_motion(-change[:, :3], -change[:, 3:] * unit)
         new_error, new_weight, new_cost = compare(moved)
@@ -82,6 +92,7 @@ def find_motion(
     depth: Float[Tensor, "b 1 h w"],
     intrinsics: Float[Tensor, "b 3 3"],
     valid: Bool[Tensor, "b 1 h w"] | None = None,
+    turning_only: bool = False,
 ) -> Float[Tensor, "b 4 4"]:
     """Find a motion from standstill by alignment from coarse to fine; no network, no gradient.
 
@@ -100,7 +111,7 @@ def find_motion(
             1 / _shrunk(1 / depth, small),
             motion,
             resize_intrinsics(intrinsics, size, small),
-            STEPS[min(level, len(STEPS) - 1)],
+            Search(STEPS[min(level, len(STEPS) - 1)], turning_only),
             use,
         )
     return motion

@@ -21,7 +21,8 @@ from lumde.packaged import package_file
 
 DISTANCES = (1, 2, 3, 5, 8)  # frames between target and source that are tried, the nearest first
 ENOUGH_PARALLAX = 1.5  # pixels: at such a distance the nearest sources are taken
-LEAST_PARALLAX = 0.5  # pixels: with less the camera stands or only turns, and depth cannot be learned
+LEAST_PARALLAX = 0.5  # pixels: with less the camera stands, and depth cannot be learned
+LEAST_TRAVEL = 0.08  # of the error of a camera that turns only, taken away by letting it travel
 LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
 BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
@@ -69,12 +70,14 @@ def adapt(
         distance, before = _survey(root, start)
     except DataError as error:
         return _refused(out, start, f"no usable motion: {error}")
-    if before.parallax < LEAST_PARALLAX:
+    if not _travels(before):
         return _refused(
             out,
             start,
-            f"the camera hardly travels: {before.parallax:.2f} pixels of parallax between frames {distance} "
-            f"apart, {LEAST_PARALLAX} needed; standing still or turning on the spot teaches no depth",
+            f"the camera hardly travels: between frames {distance} apart, travel explains "
+            f"{max(0, before.travel):.0%} of what turning leaves ({LEAST_TRAVEL:.0%} needed) by "
+            f"{before.parallax:.1f} pixels of parallax ({LEAST_PARALLAX} needed); standing still or turning "
+            "on the spot teaches no depth",
         )
     say(f"sources {distance} frame(s) away: {before.parallax:.1f} pixels of parallax")
     _train(root, out, minutes, start, model_folder(model), distance)
@@ -122,8 +125,12 @@ def _snippets(root: Path, model: DepthModel, distance: int, held_out: bool) -> S
     return Snippets(dataset, config, ("sources",))
 
 
+def _travels(score: ClipScore) -> bool:
+    return score.travel >= LEAST_TRAVEL and score.parallax >= LEAST_PARALLAX
+
+
 def _survey(root: Path, model: DepthModel) -> tuple[int, ClipScore]:
-    """The nearest distance with enough parallax, else the one with most, and how the network does there."""
+    """The nearest distance with enough parallax, else the most telling, and how the network does there."""
     found: dict[int, ClipScore] = {}
     for distance in DISTANCES:
         try:
@@ -133,9 +140,9 @@ def _survey(root: Path, model: DepthModel) -> tuple[int, ClipScore]:
                 break  # clips too short for greater distances
             raise
         found[distance] = score_clip(model.disparity, snippets)
-        if found[distance].parallax >= ENOUGH_PARALLAX:
+        if _travels(found[distance]) and found[distance].parallax >= ENOUGH_PARALLAX:
             return distance, found[distance]
-    best = max(found, key=lambda distance: found[distance].parallax)
+    best = max(found, key=lambda distance: (_travels(found[distance]), found[distance].travel))
     return best, found[best]
 
 

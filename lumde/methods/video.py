@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from lumde.geometry.alignment import find_motion, motion_distance, refine_motion
+from lumde.geometry.alignment import Search, find_motion, motion_distance, refine_motion
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.masked import masked_mean
@@ -183,7 +183,7 @@ class VideoTerms(nn.Module):
             aligned = find_motion(image, sources, depth, intrinsics, valid)
         else:
             steps = self.config.align_steps
-            aligned = refine_motion(image, sources, depth, guess.detach(), intrinsics, steps, valid)
+            aligned = refine_motion(image, sources, depth, guess.detach(), intrinsics, Search(steps), valid)
         distance = motion_distance(guess, aligned, depth, intrinsics)
         answer = motions.detach().clone()
         answer[:, moving] = aligned.unflatten(0, (-1, len(moving)))

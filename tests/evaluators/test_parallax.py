@@ -45,8 +45,10 @@ def snippets(world: World) -> Snippets:
 
 def test_the_truth_scores_best():
     world = World(travel=1.0)
-    errors = [score_clip(world.answers(d), snippets(world)).error for d in (0.0, 0.2, 0.5)]
+    scores = [score_clip(world.answers(d), snippets(world)) for d in (0.0, 0.2, 0.5)]
+    errors = [score.error for score in scores]
     assert errors == sorted(errors) and errors[2] > 1.1 * errors[0]
+    assert errors[0] < 0.9 * scores[0].flat
     score = score_clip(world.answers(), snippets(world), most=4)
     assert score.count == 4 and score.error < 0.5 * score.unmoved
 
@@ -59,14 +61,20 @@ def test_scale_does_not_matter():
     assert near.parallax == pytest.approx(far.parallax, rel=0.05)
 
 
-def test_parallax_is_what_travel_alone_moves():
+def test_travel_is_told_from_turning():
     travelling, turning = World(travel=1.0), World(travel=0.0)
-    with_travel, without = (score_clip(w.answers(), snippets(w)) for w in (travelling, turning))
-    assert with_travel.parallax > 5 * without.parallax
-    assert without.parallax < 0.3
+    with_travel, without = (score_clip(w.answers(), snippets(w), most=5) for w in (travelling, turning))
+    assert with_travel.travel > 0.2 > 0.05 > without.travel
     poses, depth = travelling.clip.poses, travelling.clip.depth
     steps = np.linalg.norm(poses[5:, :3, 3] - poses[:-5, :3, 3], axis=1).mean()
     focal = travelling.clip.intrinsics[0, 0]
     assert with_travel.parallax < focal * steps / np.median(
         depth
     )  # all of it seen from the side, on both axes
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.4])
+def test_a_wrong_focal_length_makes_no_traveller_of_a_turning_camera(factor):
+    turning = World(travel=0.0)
+    turning.clip.intrinsics[:2, :2] *= factor
+    assert score_clip(turning.answers(), snippets(turning), most=5).travel < 0.08

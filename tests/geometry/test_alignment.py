@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lumde.geometry.alignment import STRIDE, find_motion, motion_distance, refine_motion
+from lumde.geometry.alignment import STRIDE, Search, find_motion, motion_distance, refine_motion
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import warp
 
@@ -32,7 +32,7 @@ def pair(axis_angle: Tensor, translation: Tensor) -> tuple[Tensor, Tensor, Tenso
 def test_a_known_motion_is_found_from_standstill():
     target, source, depth, motion = pair(*TRUE)
     start = torch.eye(4, dtype=torch.float64)[None]
-    found = refine_motion(target, source, depth, start, INTRINSICS, steps=10)
+    found = refine_motion(target, source, depth, start, INTRINSICS, Search(10))
     assert motion_distance(start, motion, depth, INTRINSICS, stride=1) * SIZE[1] > 0.4  # pixels
     assert motion_distance(found, motion, depth, INTRINSICS, stride=1) * SIZE[1] < 0.005
     torch.testing.assert_close(found[:, :3, :3], motion[:, :3, :3], atol=2e-4, rtol=0)
@@ -61,7 +61,7 @@ def test_no_sample_gets_worse(seed):
         looked_at = (..., slice(None, None, STRIDE), slice(None, None, STRIDE))
         return huber[looked_at].sum((1, 2, 3)) / warped.inside[looked_at].sum((1, 2, 3))
 
-    found = refine_motion(target, source, depth, start, intrinsics, steps=3)
+    found = refine_motion(target, source, depth, start, intrinsics, Search(3))
     assert (cost(found) <= cost(start)).all()
 
 
@@ -73,11 +73,23 @@ def test_masked_pixels_have_no_say():
     start = torch.eye(4, dtype=torch.float64)[None]
     masked, unmasked = (
         motion_distance(
-            refine_motion(spoilt, source, depth, start, INTRINSICS, 10, use), motion, depth, INTRINSICS
+            refine_motion(spoilt, source, depth, start, INTRINSICS, Search(10), use),
+            motion,
+            depth,
+            INTRINSICS,
         )
         for use in (valid, None)
     )
     assert masked * SIZE[1] < 0.02 < 0.1 < unmasked * SIZE[1]
+
+
+def test_a_camera_that_may_only_turn_stays_in_its_place():
+    target, source, depth, _ = pair(*TRUE)
+    found = find_motion(target, source, depth, INTRINSICS, turning_only=True)
+    assert (found[:, :3, 3] == 0).all() and not torch.equal(
+        found[0, :3, :3], torch.eye(3, dtype=torch.float64)
+    )
+    torch.testing.assert_close(found[0, :3, :3] @ found[0, :3, :3].T, torch.eye(3, dtype=torch.float64))
 
 
 def test_bad_numbers_stay_where_they_are():
@@ -93,7 +105,7 @@ def test_bad_numbers_stay_where_they_are():
         depth,
         start,
         INTRINSICS.expand(3, 3, 3),
-        10,
+        Search(10),
     )
     assert torch.equal(found[2], start[2]) and found[1, 0, 0].isnan()
     torch.testing.assert_close(found[:1], motion, atol=2e-3, rtol=0)
@@ -113,7 +125,7 @@ def test_the_distance_teaches_and_alignment_does_not():
     target, source, depth, motion = pair(*TRUE)
     translation = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
     guess = transform_from_motion(torch.zeros(1, 3).double(), translation)
-    found = refine_motion(target, source, depth, guess, INTRINSICS, steps=3)
+    found = refine_motion(target, source, depth, guess, INTRINSICS, Search(3))
     assert not found.requires_grad
     motion_distance(guess, found, depth, INTRINSICS).backward()
     assert translation.grad is not None and (translation.grad != 0).any()

@@ -70,7 +70,7 @@ def test_a_clip_is_learned_from_and_judged(clip, start, tmp_path, capsys):
 
 @pytest.mark.parametrize(("after", "kept"), [(0.5, True), (0.995, False), (1.5, False)])
 def test_only_what_explains_held_out_frames_better_is_kept(clip, start, tmp_path, monkeypatch, after, kept):
-    scores = iter([job.ClipScore(0.1, 0.3, 2.0, 8), job.ClipScore(0.1 * after, 0.3, 2.0, 8)])
+    scores = iter([job.ClipScore(error, 0.2, 0.3, 0.4, 2.0, 8) for error in (0.1, 0.1 * after)])
     monkeypatch.setattr(job, "score_clip", lambda disparity, snippets: next(scores))
     assert adapted(clip, start, tmp_path / "run") == 0
     verdict = json.loads((tmp_path / "run" / "adaptation.json").read_text())
