@@ -1,11 +1,18 @@
 """Score depth against ground truth: KITTI, NYU, own folders or synthetic drives, by the published protocols.
 
 MODEL is a run, checkpoint or model folder. The table goes to stdout; --json writes per_image.csv as well.
+Where frames have neighbours the table ends with a score that takes no ground truth: how well the depth, at
+the camera motion that suits it best, explains them. Without ground truth it is all that is told.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lumde.data.base import FrameDataset
+    from lumde.evaluators.base import Evaluation
 
 EXAMPLE = (
     "lumde evaluate runs/teacher --data kitti_raw --root /data/kitti --split eigen --json result/eigen.json"
@@ -43,6 +50,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Evaluate and print."""
+    _check(args)
+    from lumde.files import write_json
+    from lumde.jobs import evaluate as job
+    from lumde.jobs.clip_score import clip_line, clip_score
+
+    dataset = job.open_dataset(args.data, args.root, args.split, args.frames, args.option)
+    clip = clip_score(args.model, dataset) if args.model is not None else None
+    if clip and "depth" not in dataset.provides:
+        print(clip_line(clip))
+        if args.json:
+            write_json(args.json, {"data": args.data, "clip": clip})
+        return
+    result = _evaluated(args, dataset)
+    if clip:
+        result.summary["clip"] = clip
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(job.table(result, str((args.model or args.predictions).name)))
+    if args.json:
+        job.save(result, args.json)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not fit together."""
     from lumde.errors import UsageError
 
     if (args.model is None) == (args.predictions is None):
@@ -51,9 +82,12 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(
             "--flip needs a MODEL: predictions from a file cannot be made again on mirrored images"
         )
+
+
+def _evaluated(args: argparse.Namespace, dataset: "FrameDataset") -> "Evaluation":
+    """Metrics of a model or of predictions, and the trivial rows."""
     from lumde.jobs import evaluate as job
 
-    dataset = job.open_dataset(args.data, args.root, args.split, args.frames, args.option)
     training = None
     if args.trivial_split or args.trivial_frames:
         training = job.open_dataset(
@@ -67,9 +101,4 @@ def run(args: argparse.Namespace) -> None:
         result = job.evaluate_predictions(
             args.predictions, dataset, args.align, args.predictions_are, job.progress
         )
-    result = job.add_context(result, dataset, training)
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(job.table(result, str((args.model or args.predictions).name)))
-    if args.json:
-        job.save(result, args.json)
+    return job.add_context(result, dataset, training)

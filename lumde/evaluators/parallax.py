@@ -10,12 +10,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lumde.data.snippets import Snippets
+from lumde.errors import DataError
 from lumde.geometry.alignment import find_motion, motion_distance
 from lumde.geometry.warp import warp
 from lumde.losses.photometric import reprojection_error
 
 Disparity = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b 1 h w"]]
 MOST = 32  # snippets that are looked at, evenly spread
+DISTANCES = (1, 2, 3, 5, 8)  # frames between target and source that are tried, the nearest first
+ENOUGH_PARALLAX = 1.5  # pixels: at such a distance the nearest sources are taken
+LEAST_PARALLAX = 0.5  # pixels: with less the camera stands, and depth cannot be seen
+LEAST_TRAVEL = 0.08  # of the error of a camera that turns only, taken away by letting it travel
 # A camera that only turns, seen through a focal length that was guessed wrong, seems to travel.
 FOCAL_FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6)
 
@@ -35,6 +40,40 @@ class ClipScore:
     def travel(self) -> float:
         """Share of a turning camera's error that travel explains, at the network's depth or a flat one."""
         return 1 - min(self.error, self.flat) / max(self.turned, 1e-9)
+
+    @property
+    def travels(self) -> bool:
+        """Whether the camera moves enough for depth to show."""
+        return self.travel >= LEAST_TRAVEL and self.parallax >= LEAST_PARALLAX
+
+
+def survey(
+    disparity: Disparity, snippets_at: Callable[[int], Snippets], most: int = MOST
+) -> tuple[int, ClipScore]:
+    """Score a clip at the nearest distance between frames with enough parallax, else the most telling one.
+
+    Args:
+        disparity: the network.
+        snippets_at: the clip with sources that many frames before and after; may raise DataError where the
+            clip is too short, which only counts at the first distance.
+        most: snippets that are looked at.
+
+    Raises:
+        DataError: nothing usable at the first distance.
+    """
+    found: dict[int, ClipScore] = {}
+    for distance in DISTANCES:
+        try:
+            snippets = snippets_at(distance)
+        except DataError:
+            if found:
+                break
+            raise
+        score = found[distance] = score_clip(disparity, snippets, most)
+        if score.travels and score.parallax >= ENOUGH_PARALLAX:
+            return distance, score
+    best = max(found, key=lambda distance: (found[distance].travels, found[distance].travel))
+    return best, found[best]
 
 
 @torch.inference_mode()

@@ -14,15 +14,11 @@ from lumde.data.prepare import PrepareOptions, prepare
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine.run import load_config, train
 from lumde.errors import DataError
-from lumde.evaluators.parallax import ClipScore, score_clip
+from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey
 from lumde.files import require_unused, write_json
 from lumde.models import DepthModel, load, model_folder, save
 from lumde.packaged import package_file
 
-DISTANCES = (1, 2, 3, 5, 8)  # frames between target and source that are tried, the nearest first
-ENOUGH_PARALLAX = 1.5  # pixels: at such a distance the nearest sources are taken
-LEAST_PARALLAX = 0.5  # pixels: with less the camera stands, and depth cannot be learned
-LEAST_TRAVEL = 0.08  # of the error of a camera that turns only, taken away by letting it travel
 LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
 BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
@@ -67,10 +63,10 @@ def adapt(
     start = load(model)
     root = _as_dataset(source, out, options, say)
     try:
-        distance, before = _survey(root, start)
+        distance, before = survey(start.disparity, lambda d: _snippets(root, start, d, held_out=True))
     except DataError as error:
         return _refused(out, start, f"no usable motion: {error}")
-    if not _travels(before):
+    if not before.travels:
         return _refused(
             out,
             start,
@@ -123,27 +119,6 @@ def _snippets(root: Path, model: DepthModel, distance: int, held_out: bool) -> S
     height, width = model.input_size(*picture.shape[:2])
     config = SnippetConfig(height=height, width=width, offsets=(-distance, distance), min_motion=MIN_MOTION)
     return Snippets(dataset, config, ("sources",))
-
-
-def _travels(score: ClipScore) -> bool:
-    return score.travel >= LEAST_TRAVEL and score.parallax >= LEAST_PARALLAX
-
-
-def _survey(root: Path, model: DepthModel) -> tuple[int, ClipScore]:
-    """The nearest distance with enough parallax, else the most telling, and how the network does there."""
-    found: dict[int, ClipScore] = {}
-    for distance in DISTANCES:
-        try:
-            snippets = _snippets(root, model, distance, held_out=True)
-        except DataError:
-            if found:
-                break  # clips too short for greater distances
-            raise
-        found[distance] = score_clip(model.disparity, snippets)
-        if _travels(found[distance]) and found[distance].parallax >= ENOUGH_PARALLAX:
-            return distance, found[distance]
-    best = max(found, key=lambda distance: (_travels(found[distance]), found[distance].travel))
-    return best, found[best]
 
 
 def _train(root: Path, out: Path, minutes: float, model: DepthModel, folder: Path, distance: int) -> None:

@@ -30,6 +30,7 @@ from lumde.evaluators.accuracy import (
 from lumde.evaluators.base import Evaluation
 from lumde.evaluators.depth_accuracy import METRICS
 from lumde.files import parse_yaml, printable, write_json, write_text
+from lumde.jobs.clip_score import clip_line
 from lumde.models import load
 from lumde.registry import build
 from lumde.structures import Frame, FrameKey
@@ -219,6 +220,8 @@ def table(result: Evaluation, label: str) -> str:
         lines.append(f"scale: median {summary['scale']['median']:.4g}, spread {summary['scale']['std']:.3f}")
     if "trivial_from" in summary:
         lines.append(f"trivial rows: maps of {summary['trivial_from']}")
+    if "clip" in summary:
+        lines.append(clip_line(summary["clip"]))
     return "\n".join(lines)
 
 

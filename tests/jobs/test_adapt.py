@@ -8,28 +8,10 @@ import torch
 from PIL import Image
 
 from lumde.cli import main
+from lumde.evaluators import parallax
+from lumde.evaluators.parallax import DISTANCES
 from lumde.jobs import adapt as job
-from lumde.models import DepthModel, ModelConfig, build_net, load, save
-from lumde.nets import DepthSmall
-from lumde.worlds.clips import FAMILIES
-from lumde.worlds.render import render_clip
-
-
-@pytest.fixture
-def start(tmp_path):
-    torch.manual_seed(0)
-    config = DepthSmall.Config(size="tiny", scales=1)
-    path = tmp_path / "start"
-    save(DepthModel(ModelConfig(net=config, height=48, width=64, fit="area"), build_net(config)), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clip")
-    for i, image in enumerate(render_clip(FAMILIES["rooms"](3), 64, 96, 44).images):
-        Image.fromarray(image).save(folder / f"{i:03d}.png")
-    return folder
+from lumde.models import load
 
 
 def same_weights(first, second):
@@ -60,7 +42,7 @@ def test_a_clip_is_learned_from_and_judged(clip, start, tmp_path, capsys):
     assert adapted(clip, start, out, "--json", str(tmp_path / "verdict.json")) == 0
     verdict = json.loads((out / "adaptation.json").read_text())
     assert verdict == json.loads((tmp_path / "verdict.json").read_text())
-    assert verdict["before"]["count"] > 0 and verdict["distance"] in job.DISTANCES
+    assert verdict["before"]["count"] > 0 and verdict["distance"] in DISTANCES
     assert verdict["reason"] in capsys.readouterr().out
     model = load(out / "model")
     assert (model.config.fit, model.config.height, model.config.width) == ("area", 48, 64)
@@ -71,7 +53,8 @@ def test_a_clip_is_learned_from_and_judged(clip, start, tmp_path, capsys):
 @pytest.mark.parametrize(("after", "kept"), [(0.5, True), (0.995, False), (1.5, False)])
 def test_only_what_explains_held_out_frames_better_is_kept(clip, start, tmp_path, monkeypatch, after, kept):
     scores = iter([job.ClipScore(error, 0.2, 0.3, 0.4, 2.0, 8) for error in (0.1, 0.1 * after)])
-    monkeypatch.setattr(job, "score_clip", lambda disparity, snippets: next(scores))
+    for module in (job, parallax):
+        monkeypatch.setattr(module, "score_clip", lambda *_: next(scores))
     assert adapted(clip, start, tmp_path / "run") == 0
     verdict = json.loads((tmp_path / "run" / "adaptation.json").read_text())
     assert verdict["adapted"] is kept
