@@ -94,7 +94,7 @@ def score_clip(disparity: Disparity, snippets: Snippets, most: int = MOST) -> Cl
 
 def _score(disparity: Disparity, sample: dict[str, Tensor]) -> tuple[float, float, float, float, float]:
     """The five numbers of one snippet."""
-    view = _view(sample)
+    view = view_of(sample)
     explained = []
     for depth in (1 / disparity(view.target[:1]), torch.ones_like(view.target[:1, :1])):
         depth = depth.expand(len(view.sources), -1, -1, -1)
@@ -102,13 +102,12 @@ def _score(disparity: Disparity, sample: dict[str, Tensor]) -> tuple[float, floa
         turned_back = motion.clone()
         turned_back[:, :3, 3] = 0
         parallax = motion_distance(motion, turned_back, depth, view.intrinsics) * depth.shape[-1]
-        explained.append((_error(view, depth, motion), float(parallax)))
-    turned = min(_turned(view, depth, factor) for factor in FOCAL_FACTORS)
-    unmoved = _error(view, depth, torch.eye(4).expand_as(motion))
-    return explained[0][0], explained[1][0], turned, unmoved, min(explained)[1]
+        explained.append((view_error(view, depth, motion), float(parallax)))
+    unmoved = view_error(view, depth, torch.eye(4).expand_as(motion))
+    return explained[0][0], explained[1][0], turned_error(view, depth), unmoved, min(explained)[1]
 
 
-class _View(NamedTuple):
+class SnippetView(NamedTuple):
     """A target, once per source."""
 
     target: Float[Tensor, "n 3 h w"]
@@ -117,26 +116,31 @@ class _View(NamedTuple):
     valid: Bool[Tensor, "n 1 h w"] | None
 
 
-def _view(sample: dict[str, Tensor]) -> _View:
+def view_of(sample: dict[str, Tensor]) -> SnippetView:
+    """A snippet's pictures in [0, 1], the target beside each source."""
     sources = sample["sources"].float() / 255
     count = len(sources)
     target = (sample["image"].float() / 255).expand(count, -1, -1, -1)
     valid = sample["mask"][None].expand(count, -1, -1, -1) if "mask" in sample else None
-    return _View(target, sources, sample["intrinsics"].expand(count, 3, 3), valid)
+    return SnippetView(target, sources, sample["intrinsics"].expand(count, 3, 3), valid)
 
 
-def _turned(view: _View, depth: Float[Tensor, "n 1 h w"], factor: float) -> float:
-    """Error if the camera only turned and its focal length were `factor` times what is known of it."""
-    lens = view.intrinsics.clone()
-    lens[:, (0, 1), (0, 1)] *= factor
-    view = view._replace(intrinsics=lens)
-    turning = find_motion(view.target, view.sources, depth, lens, view.valid, turning_only=True)
-    return _error(view, depth, turning)
+def turned_error(view: SnippetView, depth: Float[Tensor, "_ 1 h w"]) -> float:
+    """Error if the camera only turned, at the focal length of FOCAL_FACTORS that suits it best."""
+    depth = depth.expand(len(view.sources), -1, -1, -1)
+    errors = []
+    for factor in FOCAL_FACTORS:
+        lens = view.intrinsics.clone()
+        lens[:, (0, 1), (0, 1)] *= factor
+        seen = view._replace(intrinsics=lens)
+        turning = find_motion(seen.target, seen.sources, depth, lens, seen.valid, turning_only=True)
+        errors.append(view_error(seen, depth, turning))
+    return min(errors)
 
 
-def _error(view: _View, depth: Float[Tensor, "n 1 h w"], motion: Float[Tensor, "n 4 4"]) -> float:
+def view_error(view: SnippetView, depth: Float[Tensor, "_ 1 h w"], motion: Float[Tensor, "n 4 4"]) -> float:
     """Mean error of the better source over the pixels that any source sees."""
-    warped = warp(view.sources, depth, motion, view.intrinsics)
+    warped = warp(view.sources, depth.expand(len(view.sources), -1, -1, -1), motion, view.intrinsics)
     seen = warped.inside if view.valid is None else warped.inside & view.valid
     errors = torch.where(seen, reprojection_error(warped.image, view.target), torch.inf).amin(0)
     return float(errors[errors.isfinite()].mean())

@@ -34,6 +34,17 @@ def rotation_from_axis_angle(axis_angle: Float[Tensor, "b 3"]) -> Float[Tensor, 
 
 
 @full_precision
+def with_length_of(known: Float[Tensor, "b 4 4"], motion: Float[Tensor, "b 4 4"]) -> Float[Tensor, "b 4 4"]:
+    """Rotation and direction of travel of `motion`, as far as `known` travels; `known` where one does not."""
+    lengths = known[:, :3, 3].norm(dim=1), motion[:, :3, 3].norm(dim=1)
+    usable = (lengths[0] > 0) & (lengths[1] > 0)
+    factor = torch.where(usable, lengths[0] / torch.where(usable, lengths[1], 1.0), 1.0)
+    stretched = motion.clone()
+    stretched[:, :3, 3] *= factor[:, None]
+    return torch.where(usable[:, None, None], stretched, known)
+
+
+@full_precision
 def transform_from_motion(
     axis_angle: Float[Tensor, "b 3"], translation: Float[Tensor, "b 3"], invert: bool = False
 ) -> Float[Tensor, "b 4 4"]:

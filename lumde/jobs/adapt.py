@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lumde.data.frames import Frames
@@ -16,14 +17,15 @@ from lumde.engine.run import load_config, train
 from lumde.errors import DataError
 from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey
 from lumde.files import require_unused, write_json
-from lumde.models import DepthModel, load, model_folder, save
+from lumde.jobs.metres import scale_to_metres, scaled
+from lumde.models import DepthModel, load, save
 from lumde.packaged import package_file
 
 LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
 BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
 MIN_MOTION = 0.004  # mean grey difference below which a frame counts as standing still
-STORED_WIDTH = 640  # pixels that frames of a video are stored at
+REFINE_STEPS = 4  # by which the pictures may turn a recorded motion
 
 Say = Callable[[str], None]
 
@@ -61,9 +63,9 @@ def adapt(
     """
     require_unused(out, resume=False)
     start = load(model)
-    root = _as_dataset(source, out, options, say)
+    clip = _open(_as_dataset(source, out, options, say), start)
     try:
-        distance, before = survey(start.disparity, lambda d: _snippets(root, start, d, held_out=True))
+        distance, before = survey(start.disparity, lambda distance: clip.snippets(distance, held_out=True))
     except DataError as error:
         return _refused(out, start, f"no usable motion: {error}")
     if not before.travels:
@@ -76,9 +78,12 @@ def adapt(
             "on the spot teaches no depth",
         )
     say(f"sources {distance} frame(s) away: {before.parallax:.1f} pixels of parallax")
-    _train(root, out, minutes, start, model_folder(model), distance)
-    adapted = load(out)
-    after = score_clip(adapted.disparity, _snippets(root, start, distance, held_out=True))
+    if clip.metric:
+        factor = scale_to_metres(start.disparity, clip.metric_snippets(distance))
+        start = scaled(start, factor, "metres")
+        say(f"recorded motion: depth in metres is {factor:.3g} times the network's")
+    _train(clip, out, minutes, start, distance)
+    after = score_clip(load(out).disparity, clip.snippets(distance, held_out=True))
     gain = 1 - after.error / before.error
     if gain < LEAST_GAIN:
         shutil.rmtree(out / "model")
@@ -102,48 +107,87 @@ def _subfolders(source: Path) -> list[Path]:
     return [path for path in source.iterdir() if path.is_dir()] if source.is_dir() else []
 
 
-def _frames(root: Path, held_out: bool) -> Frames:
-    """The clip's frames in blocks, of which every EVERY-th is kept from training."""
+@dataclass(frozen=True)
+class _Clip:
+    """A dataset folder as a network of a given input size sees it."""
+
+    root: Path
+    size: tuple[int, int]  # rows and columns of the input
+    posed: bool  # motion was recorded
+    stereo: bool  # right pictures of a known baseline are there
+
+    @property
+    def metric(self) -> bool:
+        """Whether the recording tells a length."""
+        return self.posed or self.stereo
+
+    def snippets(self, distance: int, held_out: bool) -> Snippets:
+        """Frames that are kept from training, or all others, with sources that far before and after."""
+        return Snippets(self._frames(held_out), self._config(distance), ("sources",))
+
+    def metric_snippets(self, distance: int) -> Snippets:
+        """Frames to train on, with their recorded motion."""
+        fields = ("sources", "pose") if self.posed else ("sources",)
+        return Snippets(self._frames(held_out=False), self._config(distance, self.stereo), fields)
+
+    def _config(self, distance: int, stereo: bool = False) -> SnippetConfig:
+        height, width = self.size
+        offsets = (-distance, distance)
+        return SnippetConfig(
+            height=height, width=width, offsets=offsets, min_motion=MIN_MOTION, stereo=stereo
+        )
+
+    def _frames(self, held_out: bool) -> Frames:
+        """The clip's frames in blocks, of which every EVERY-th is kept from training."""
+        dataset = Frames(Frames.Config(root=str(self.root)))
+        dataset.targets = [
+            key for key in dataset.targets if (key.position // BLOCK % EVERY == EVERY - 1) == held_out
+        ]
+        if not dataset.targets:
+            raise DataError(f"{self.root}: too few frames, at least {BLOCK * EVERY} are needed")
+        return dataset
+
+
+def _open(root: Path, model: DepthModel) -> _Clip:
     dataset = Frames(Frames.Config(root=str(root)))
-    dataset.targets = [
-        key for key in dataset.targets if (key.position // BLOCK % EVERY == EVERY - 1) == held_out
-    ]
-    return dataset
-
-
-def _snippets(root: Path, model: DepthModel, distance: int, held_out: bool) -> Snippets:
-    dataset = _frames(root, held_out)
-    if not dataset.targets:
-        raise DataError(f"{root}: too few frames, at least {BLOCK * EVERY} are needed")
     picture = dataset.read_fields(dataset.targets[0], ()).image
-    height, width = model.input_size(*picture.shape[:2])
-    config = SnippetConfig(height=height, width=width, offsets=(-distance, distance), min_motion=MIN_MOTION)
-    return Snippets(dataset, config, ("sources",))
+    size = model.input_size(*picture.shape[:2])
+    return _Clip(root, size, "pose" in dataset.provides, "right" in dataset.provides)
 
 
-def _train(root: Path, out: Path, minutes: float, model: DepthModel, folder: Path, distance: int) -> None:
-    snippets = _snippets(root, model, distance, held_out=False)
+def _train(clip: _Clip, out: Path, minutes: float, start: DepthModel, distance: int) -> None:
+    snippets = clip.snippets(distance, held_out=False)
     if len(snippets) < LEAST_SNIPPETS:
-        raise DataError(f"{root}: {len(snippets)} usable frames, at least {LEAST_SNIPPETS} are needed")
-    height, width = snippets.size
-    overrides = [
-        f"data.root={root}",
-        f"student.init={folder}",
-        f"teacher.path={folder}",
+        raise DataError(f"{clip.root}: {len(snippets)} usable frames, at least {LEAST_SNIPPETS} are needed")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "start"
+        save(start, path)
+        config = load_config(package_file("configs", "adapt", ".yaml"), _overrides(clip, distance, path))
+        config.student = replace(start.config.net, init=str(path))
+        config.loop.minutes = minutes
+        train(config, out, opened={"main": snippets.dataset})
+    adapted = load(out)
+    adapted.config.fit = start.config.fit
+    adapted.config.height, adapted.config.width = start.config.height, start.config.width
+    shutil.rmtree(out / "model")
+    save(adapted, out / "model")
+
+
+def _overrides(clip: _Clip, distance: int, start: Path) -> list[str]:
+    """What the clip and the start decide of configs/adapt.yaml."""
+    height, width = clip.size
+    posed = ["method.video.pose.name=recorded", f"method.video.pose.refine_steps={REFINE_STEPS}"]
+    return [
+        f"data.root={clip.root}",
+        f"student.init={start}",
+        f"teacher.path={start}",
         f"snippets.height={height}",
         f"snippets.width={width}",
         f"snippets.offsets=[{-distance},{distance}]",
         f"snippets.min_motion={MIN_MOTION}",
-        f"loop.minutes={minutes}",
+        f"snippets.stereo={str(clip.stereo).lower()}",
+        *(posed if clip.posed else []),
     ]
-    config = load_config(package_file("configs", "adapt", ".yaml"), overrides)
-    config.student = replace(model.config.net, init=str(folder))
-    train(config, out, opened={"main": snippets.dataset})
-    adapted = load(out)
-    adapted.config.fit = model.config.fit
-    adapted.config.height, adapted.config.width = model.config.height, model.config.width
-    shutil.rmtree(out / "model")
-    save(adapted, out / "model")
 
 
 def _refused(out: Path, model: DepthModel, reason: str) -> Verdict:

@@ -14,7 +14,11 @@ class RecordedPose(nn.Module):
 
     @dataclass(kw_only=True)
     class Config(Named):
-        """No options."""
+        """How far the recording is trusted."""
+
+        # Steps of direct alignment that may turn the recorded motion to where the pictures say it goes; its
+        # length stays as recorded. For poses of another sensor, or a camera that is not known well. Ours.
+        refine_steps: int = 0
 
     def __init__(self, config: Config) -> None:
         """Nothing to build."""

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.geometry.alignment import Search, find_motion, motion_distance, refine_motion
-from lumde.geometry.pose import transform_from_motion
+from lumde.geometry.pose import transform_from_motion, with_length_of
 from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.masked import masked_mean
 from lumde.losses.photometric import geometry_consistency, minimum_reprojection, reprojection_error
@@ -132,7 +132,7 @@ class VideoTerms(nn.Module):
         assert batch.sources is not None
         motions = self.motions(batch, run)
         terms = {}
-        if isinstance(self.pose, AlignedPose) or (self.config.align_steps and not self.recorded):
+        if isinstance(self.pose, AlignedPose) or self._steps:
             depth = net.depth(_resized(output.disp, batch.image)).detach()
             motions, distance = self._aligned(depth, batch, motions)
             if self.pose_net is not None:
@@ -167,6 +167,13 @@ class VideoTerms(nn.Module):
             wins,
         )
 
+    @property
+    def _steps(self) -> int:
+        """Steps of direct alignment from the motion that is known."""
+        if isinstance(self.pose, RecordedPose):
+            return self.pose.config.refine_steps
+        return self.config.align_steps
+
     def _aligned(
         self, depth: Float[Tensor, "b 1 h w"], batch: FrameBatch, motions: Float[Tensor, "b s 4 4"]
     ) -> tuple[Float[Tensor, "b s 4 4"], Float[Tensor, ""]]:
@@ -182,8 +189,10 @@ class VideoTerms(nn.Module):
         if isinstance(self.pose, AlignedPose):
             aligned = find_motion(image, sources, depth, intrinsics, valid)
         else:
-            steps = self.config.align_steps
-            aligned = refine_motion(image, sources, depth, guess.detach(), intrinsics, Search(steps), valid)
+            search = Search(self._steps)
+            aligned = refine_motion(image, sources, depth, guess.detach(), intrinsics, search, valid)
+        if self.recorded:
+            aligned = with_length_of(guess, aligned)
         distance = motion_distance(guess, aligned, depth, intrinsics)
         answer = motions.detach().clone()
         answer[:, moving] = aligned.unflatten(0, (-1, len(moving)))

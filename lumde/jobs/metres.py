@@ -1,0 +1,98 @@
+"""Metres for a network that knows shapes only: the recorded motion of the camera sets its scale."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from lumde.data.snippets import Snippets
+from lumde.errors import DataError
+from lumde.evaluators.parallax import Disparity, SnippetView, turned_error, view_error, view_of
+from lumde.models import DepthModel, ModelConfig, build_net
+from lumde.structures import Unit
+
+MOST = 24  # snippets that are looked at
+TRIED = np.geomspace(0.02, 50, 41)  # factors, a quarter apart
+FINER = 9  # factors between two of them
+WORST_JUMP = 1.5  # between the scales of a clip's first and second half
+
+
+@torch.inference_mode()
+def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
+    """Factor that brings a network's depth to metres: there the recorded motion explains the clip best.
+
+    Args:
+        disparity: the network, on the CPU.
+        snippets: with `sources` and recorded `pose`, or a stereo partner.
+
+    Raises:
+        DataError: the recorded motion is not that of the pictures, or changes its scale within the clip.
+    """
+    count = min(MOST, len(snippets))
+    chosen = np.linspace(0, len(snippets) - 1, count).round().astype(int)
+    views = [_recorded(snippets[int(index)]) for index in chosen]
+    depths = [1 / disparity(view.target[:1]) for view, _ in views]
+    curves = np.array([_curve(*view, depth, TRIED) for view, depth in zip(views, depths, strict=True)])
+    best = int(curves.mean(0).argmin())
+    turned = float(
+        np.mean([turned_error(view, depth) for (view, _), depth in zip(views, depths, strict=True)])
+    )
+    if curves.mean(0)[best] >= turned or best in (0, len(TRIED) - 1):
+        raise DataError(
+            "recorded poses do not fit the frames: a camera that only turns explains the pictures better "
+            f"(error {turned:.4f}, with the poses {curves.mean(0)[best]:.4f}); are the pose file, its order "
+            "and its axes (world_from_camera) right?"
+        )
+    _check_jump(curves)
+    finer = TRIED[best] * np.geomspace(TRIED[0] / TRIED[1], TRIED[1] / TRIED[0], FINER)
+    fine = np.mean([_curve(*view, depth, finer) for view, depth in zip(views, depths, strict=True)], 0)
+    return float(finer[fine.argmin()])
+
+
+def scaled(model: DepthModel, factor: float, unit: Unit) -> DepthModel:
+    """The same network with all depths multiplied, by way of its limits."""
+    limits = model.config.net
+    net = replace(limits, min_depth=limits.min_depth * factor, max_depth=limits.max_depth * factor)
+    if net.start_depth:
+        net = replace(net, start_depth=net.start_depth * factor)
+    values = {name: getattr(model.config, name) for name in ("height", "width", "fit", "training")}
+    config = ModelConfig(net=net, unit=unit, **values)
+    copy = DepthModel(config, build_net(net))
+    copy.net.load_state_dict(model.net.state_dict())
+    return copy.eval()
+
+
+def _recorded(sample: dict[str, torch.Tensor]) -> tuple[SnippetView, Float[torch.Tensor, "n 4 4"]]:
+    """The sources whose motion was recorded, and that motion."""
+    view, motion = view_of(sample), sample["source_from_target"]
+    known = motion.isfinite().all(-1).all(-1)
+    valid = None if view.valid is None else view.valid[known]
+    kept = SnippetView(view.target[known], view.sources[known], view.intrinsics[known], valid)
+    return kept, motion[known]
+
+
+def _curve(
+    view: SnippetView,
+    motion: Float[torch.Tensor, "n 4 4"],
+    depth: Float[torch.Tensor, "1 1 h w"],
+    factors: Float[np.ndarray, " k"],
+) -> list[float]:
+    """Photometric error at each factor of the depth; 1 where the motion leaves nothing in view."""
+    errors = [view_error(view, float(factor) * depth, motion) for factor in factors]
+    return [1.0 if math.isnan(error) else error for error in errors]
+
+
+def _check_jump(curves: Float[np.ndarray, "n k"]) -> None:
+    """Refuse a clip whose halves want different scales."""
+    half = len(curves) // 2
+    if half < 3:
+        return
+    first, second = (TRIED[part.mean(0).argmin()] for part in (curves[:half], curves[half:]))
+    jump = max(first / second, second / first)
+    if jump > WORST_JUMP:
+        raise DataError(
+            f"recorded poses: their scale changes by a factor of {jump:.1f} within the clip; cut it where "
+            "tracking was lost"
+        )

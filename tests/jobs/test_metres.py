@@ -1,0 +1,115 @@
+"""The recorded length of the camera's way sets the scale; poses of another clip are refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from lumde.cli import main
+from lumde.data.frames import Frames
+from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.errors import DataError
+from lumde.geometry.pose import with_length_of
+from lumde.jobs import metres
+from lumde.jobs.metres import scale_to_metres, scaled
+from lumde.media.cameras import Camera, write_camera
+from lumde.media.images import write_png
+from lumde.media.poses import write_tum
+from lumde.models import load
+from lumde.worlds.clips import FAMILIES
+from lumde.worlds.render import render_clip
+
+SIZE = (64, 96)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Look at few snippets: the clip is easy."""
+    monkeypatch.setattr(metres, "MOST", 8)
+
+
+@pytest.fixture(scope="module")
+def room():
+    """A clip with exact depth and poses."""
+    return render_clip(FAMILIES["rooms"](3), *SIZE, 40)
+
+
+@pytest.fixture
+def folder(room, tmp_path):
+    """The clip as a dataset folder with its poses."""
+    (tmp_path / "room" / "image").mkdir(parents=True)
+    for i, image in enumerate(room.images):
+        write_png(tmp_path / "room" / "image" / f"{i:03d}.png", image)
+    write_camera(tmp_path / "room" / "camera.yaml", Camera(room.intrinsics, SIZE[1], SIZE[0]))
+    return tmp_path / "room"
+
+
+def with_poses(folder, poses):
+    write_tum(folder / "groundtruth.txt", np.arange(float(len(poses))), poses)
+    return Snippets(
+        Frames(Frames.Config(root=str(folder))),
+        SnippetConfig(height=SIZE[0], width=SIZE[1], offsets=(-5, 5)),
+        ("sources", "pose"),
+    )
+
+
+def exact(room, factor):
+    """A stand-in for a network: the true depth, `factor` times too small."""
+    images = torch.from_numpy(room.images).permute(0, 3, 1, 2) / 255
+
+    def disparity(image):
+        index = int((images - image).abs().mean((1, 2, 3)).argmin())
+        return factor / torch.from_numpy(room.depth[index])[None, None]
+
+    return disparity
+
+
+def test_recorded_poses_tell_the_scale(room, folder):
+    snippets = with_poses(folder, room.poses)
+    for factor in (0.2, 4.0):
+        assert scale_to_metres(exact(room, factor), snippets) == pytest.approx(factor, rel=0.03)
+
+
+def test_poses_that_do_not_fit_are_refused(room, folder):
+    backwards = with_poses(folder, room.poses[::-1])
+    with pytest.raises(DataError, match="do not fit the frames"):
+        scale_to_metres(exact(room, 1.0), backwards)
+    jumping = room.poses.copy()
+    jumping[20:, :3, 3] = jumping[20, :3, 3] + 3 * (jumping[20:, :3, 3] - jumping[20, :3, 3])
+    with pytest.raises(DataError, match="scale changes by a factor of"):
+        scale_to_metres(exact(room, 1.0), with_poses(folder, jumping))
+    still = np.tile(np.eye(4), (len(room.poses), 1, 1))
+    with pytest.raises(DataError, match="do not fit the frames"):
+        scale_to_metres(exact(room, 1.0), with_poses(folder, still))
+
+
+def test_a_scaled_model_answers_multiples(start):
+    model = load(start)
+    image = torch.rand(1, 3, 48, 64)
+    metric = scaled(model, 2.5, "metres")
+    assert metric.config.unit == "metres" and model.config.unit == "relative"
+    torch.testing.assert_close(2.5 * metric.disparity(image), model.disparity(image))
+
+
+def test_adapting_to_a_posed_clip_answers_metres(room, folder, start, tmp_path, capsys):
+    with_poses(folder, room.poses)
+    command = ["adapt", str(folder), "--model", str(start), "--minutes", "0.05", "--out"]
+    assert main([*command, str(tmp_path / "run")]) == 0
+    assert "metres" in capsys.readouterr().err
+    model = load(tmp_path / "run")
+    assert model.config.unit == "metres"
+    result = model.predict(folder / "image" / "000.png")
+    assert result.unit == "metres"
+    ratio = np.median(result.depth) / np.median(room.depth[0])
+    assert 0.4 < ratio < 2.5, "an untrained network's shape, but the room's size"
+    with_poses(folder, room.poses[::-1])
+    assert main([*command, str(tmp_path / "refused")]) == 3
+    assert "do not fit" in capsys.readouterr().err and not (tmp_path / "refused").exists()
+
+
+def test_a_motion_takes_the_length_of_another():
+    known, motion = torch.eye(4).repeat(3, 1, 1), torch.eye(4).repeat(3, 1, 1)
+    known[0, :3, 3], motion[0, :3, 3] = torch.tensor([0.0, 2.0, 0.0]), torch.tensor([3.0, 0.0, 4.0])
+    motion[1, :3, 3] = 1.0
+    found = with_length_of(known, motion)
+    torch.testing.assert_close(found[0, :3, 3], torch.tensor([1.2, 0.0, 1.6]))
+    assert (found[1:] == torch.eye(4)).all(), "nothing to scale by: the known motion stays"
