@@ -35,17 +35,9 @@ def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
     views = [_recorded(snippets[int(index)]) for index in chosen]
     depths = [1 / disparity(view.target[:1]) for view, _ in views]
     curves = np.array([_curve(*view, depth, TRIED) for view, depth in zip(views, depths, strict=True)])
+    turned = np.mean([turned_error(view, depth) for (view, _), depth in zip(views, depths, strict=True)])
+    _check(curves, float(turned))
     best = int(curves.mean(0).argmin())
-    turned = float(
-        np.mean([turned_error(view, depth) for (view, _), depth in zip(views, depths, strict=True)])
-    )
-    if curves.mean(0)[best] >= turned or best in (0, len(TRIED) - 1):
-        raise DataError(
-            "recorded poses do not fit the frames: a camera that only turns explains the pictures better "
-            f"(error {turned:.4f}, with the poses {curves.mean(0)[best]:.4f}); are the pose file, its order "
-            "and its axes (world_from_camera) right?"
-        )
-    _check_jump(curves)
     finer = TRIED[best] * np.geomspace(TRIED[0] / TRIED[1], TRIED[1] / TRIED[0], FINER)
     fine = np.mean([_curve(*view, depth, finer) for view, depth in zip(views, depths, strict=True)], 0)
     return float(finer[fine.argmin()])
@@ -84,13 +76,18 @@ def _curve(
     return [1.0 if math.isnan(error) else error for error in errors]
 
 
-def _check_jump(curves: Float[np.ndarray, "n k"]) -> None:
-    """Refuse a clip whose halves want different scales."""
-    half = len(curves) // 2
-    if half < 3:
-        return
-    first, second = (TRIED[part.mean(0).argmin()] for part in (curves[:half], curves[half:]))
-    jump = max(first / second, second / first)
+def _check(curves: Float[np.ndarray, "n k"], turned: float) -> None:
+    """Refuse motion that explains less than turning alone, and clips whose halves want different scales."""
+    halves = [part.mean(0) for part in np.array_split(curves, 2)] if len(curves) > 1 else [curves[0]]
+    error = float(np.mean([half.min() for half in halves]))
+    picked = [int(half.argmin()) for half in halves]
+    if error >= turned or {0, len(TRIED) - 1} & set(picked):
+        raise DataError(
+            "recorded poses do not fit the frames: a camera that only turns explains the pictures better "
+            f"(error {turned:.4f}, with the poses {error:.4f}); are the pose file, its order and its axes "
+            "(world_from_camera) right?"
+        )
+    jump = TRIED[max(picked)] / TRIED[min(picked)]
     if jump > WORST_JUMP:
         raise DataError(
             f"recorded poses: their scale changes by a factor of {jump:.1f} within the clip; cut it where "
