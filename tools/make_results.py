@@ -108,7 +108,18 @@ ZERO_SHOT_ROWS = {
     "zero_shot_shifted-v1": "worlds: shifted-v1 (shapes)",
     "zero_shot_drive_0060": "KITTI drive 0060, 13 frames (development)",
     "zero_shot_kitchen_development": "kitchen, frames 100-249 (development)",
+    "zero_shot_xx_development": "KITTI odometry clip xx, triangulated points (development)",
+    "zero_shot_06_final": "KITTI odometry clip 06, triangulated points (final)",
     "zero_shot_kitchen_final": "kitchen, frames 0-49 (final)",
+}
+
+
+ADAPT_ROWS = {
+    **{f"kitchen_{block}": f"kitchen, block {block}" for block in range(5)},
+    "kitchen_0_posed": "kitchen, block 0, recorded poses",
+    "drive_0060": "KITTI drive 0060, frames 0-40",
+    "turning": "a camera that turns",
+    "repeated": "one picture, repeated",
 }
 
 
@@ -118,12 +129,37 @@ def zero_shot_table() -> str:
     for name, title in ZERO_SHOT_ROWS.items():
         result = _read(name)
         shown = {key: result["metrics"][key] for key in ("abs_rel", "rmse", "a1")}
-        constant, best = (
-            result["trivial"]["constant_depth"],
-            min(r["abs_rel"] for r in result["trivial"].values()),
-        )
-        rows.append({"set": title, **shown, "constant": constant["abs_rel"], "best trivial": best})
+        trivial = {name: row["abs_rel"] for name, row in result["trivial"].items()}
+        # Few points hardly ever fall on the same pixel twice: a map of them would be the truth itself.
+        best = None if "triangulated" in title else min(trivial.values())
+        rows.append({"set": title, **shown, "constant": trivial["constant_depth"], "best trivial": best})
     return table(rows, ("set", "abs_rel", "rmse", "a1", "constant", "best trivial"))
+
+
+def adapt_table() -> str:
+    """Before and after adaptation, one clip per row."""
+    rows = []
+    for name, title in ADAPT_ROWS.items():
+        if not (STORE / f"adapt_{name}.json").exists():
+            continue
+        facts = _read(f"adapt_{name}")
+        before, after = (facts.get(key, {}).get("abs_rel") for key in ("zero_shot", "after"))
+        change = f"{after / before - 1:+.0%}" if before else None
+        scores = [facts.get(f"score_{when}", {}).get("error") for when in ("before", "after")]
+        rows.append(
+            {
+                "clip": title,
+                "minutes": facts["minutes"],
+                "zero-shot": before,
+                "adapted": after,
+                "change": change,
+                "unscaled": facts.get("after_unscaled", {}).get("abs_rel"),
+                "error before": scores[0],
+                "after": scores[1],
+                "kept": "yes" if facts["adapted"] else "no",
+            }
+        )
+    return table(rows, tuple(rows[0]))
 
 
 def worlds_table() -> str:
@@ -147,6 +183,7 @@ TABLES = {
     "kitchen-metric": lambda: evaluation_table(UNSCALED_ROWS),
     "zero-shot": zero_shot_table,
     "worlds": worlds_table,
+    "adapt": adapt_table,
     "drive-0060": lambda: evaluation_table(DRIVE_ROWS),
 }
 

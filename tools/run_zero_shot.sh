@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Zero-shot rows of docs/results.md: a network that learned from worlds alone, on worlds and recordings it never saw.
-# usage: tools/run_zero_shot.sh RECORDINGS MODEL OUT      OUT/*.json: the results
+# usage: [FINAL=1] tools/run_zero_shot.sh RECORDINGS MODEL OUT      OUT/*.json: the results
 set -euo pipefail
 recordings=$1 model=$2 out=$3
 mkdir -p "$out"
@@ -15,5 +15,12 @@ done
 # Steered by these while the worlds were made ...
 evaluate zero_shot_drive_0060 --data kitti_raw --root "$recordings/kitti_raw" --split drive_0060
 evaluate zero_shot_kitchen_development --data frames --root "$recordings/indoor" --frames 100:250
-# ... and looked at once, at the end.
+triangulated() { # NAME SEQUENCE
+    [ -d "$out/points/$2" ] || python "$(dirname "$0")/triangulate_clip.py" "$recordings/kitti_odometry" "$2" "$out/points/$2"
+    evaluate "$1" --data frames --root "$out/points/$2"
+}
+triangulated zero_shot_xx_development xx
+[ "${FINAL:-}" ] || exit 0
+# ... and, with FINAL=1, looked at once at the end.
 evaluate zero_shot_kitchen_final --data frames --root "$recordings/indoor" --frames 0:50 --trivial-frames 60:250
+triangulated zero_shot_06_final 06
