@@ -51,9 +51,8 @@ def small_thing(kit: Kit, place: Place) -> list[Solid]:
     if kind == 3:
         width, depth, h = rng.uniform(0.05, 0.2, 3) * size
         name = str(rng.choice(["sign", "plain", "poster", "cloth", "books"]))
-        return [
-            kit.solid(turned, box(float(width), float(depth), float(h) * 1.5, 0.0), (name, name), colour, id)
-        ]
+        top = 0.006 if rng.random() < 0.4 else float(h) * 1.5  # paper, or a box
+        return [kit.solid(turned, box(float(width), float(depth), top, 0.0), (name, name), colour, id)]
     r = 0.06 * size
     fruit = ((r * 0.6, r * 0.6, 0.0), (r, r, r * 0.5), (r, r, r * 1.3), (r * 0.5, r * 0.5, r * 1.9))
     return [kit.solid(turned, fruit, ("foliage", "plain"), colour, id, 6)]
@@ -77,7 +76,7 @@ def cabinet(kit: Kit, place: Place, half_width: float, half_depth: float, height
         kit.solid(place, body, ("board", "plain"), _paint(kit, 0.7, 1.2, 0.15), id),
         kit.solid(place, top, ("plain", "wood"), _paint(kit, 0.5, 1.2, 0.15), id),
     ]
-    parts += clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 8 * half_width)
+    parts += clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 11 * half_width)
     if height < 1.1 and rng.random() < 0.5:
         above = box(half_width, 0.17, float(rng.uniform(1.95, 2.2)), float(rng.uniform(1.35, 1.5)))
         back = shifted(place, 0.0, 0.17 - half_depth)
@@ -184,7 +183,7 @@ def table(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
                 kit.solid(foot, box(0.025, 0.025, height - 0.03, 0.0), ("plain", "plain"), colour, id)
             )
     return parts + clutter(
-        kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 22 * half_width * half_depth
+        kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 34 * half_width * half_depth
     )
 
 

@@ -58,7 +58,7 @@ def make_look(world: World) -> Look:
         sharpness=float(np.exp(rng.uniform(np.log(8.0), np.log(80.0)))),
         haze=haze,
         haze_colour=(rng.uniform(150, 250) * (1 + rng.normal(0, 0.04, 3))).astype(np.float32),
-        exposure=np.exp(rng.normal(0, 0.2) + drift),
+        exposure=np.exp(rng.normal(0.08, 0.25) + drift),
         metered=float(rng.uniform(90.0, 165.0)),
         metering=float(rng.uniform(0.5, 1.0)),
         tone=float(rng.uniform(0.6, 1.1)),

@@ -106,7 +106,7 @@ def _face(kit: Kit, name: str, id: int, points: Float[np.ndarray, "4 3"]) -> Sur
 def _along_wall(kit: Kit, room: _Room, foot: Place, half_length: float) -> list[Solid]:
     """Furniture with gaps along one wall, and what hangs on it where nothing tall stands."""
     rng, solids = kit.rng, []
-    density = rng.uniform(0.3, 1.0)
+    density = rng.uniform(0.5, 1.0)
     along = -half_length + float(rng.uniform(0.0, 0.6))
     while along < half_length - 0.5:
         piece = _choose(rng, AT_WALLS)
@@ -127,7 +127,7 @@ def _along_wall(kit: Kit, room: _Room, foot: Place, half_length: float) -> list[
 def _on_wall(kit: Kit, room: _Room, place: Place, half_width: float, tall: float) -> list[Solid]:
     """A window, door, picture or screen on a stretch of wall, above what stands there."""
     rng, id = kit.rng, kit.new_id()
-    kind, room_above = rng.choice(5, p=[0.25, 0.15, 0.3, 0.05, 0.25]), room.height - tall - 0.15
+    kind, room_above = rng.choice(5, p=[0.25, 0.15, 0.4, 0.08, 0.12]), room.height - tall - 0.15
     if kind == 1 and tall == 0.0 and half_width > 0.35:
         return [kit.panel(place, float(rng.uniform(0.38, 0.46)), 2.05, "door", id)]
     if kind == 4 or room_above < 0.4:
@@ -172,14 +172,16 @@ def _somewhere(rng: np.random.Generator, room: _Room) -> Place:
 
 
 def _view(rng: np.random.Generator, room: _Room) -> tuple[tuple[float, float, float], float, float]:
-    """Where the camera starts, and where it looks: mostly at something that stands in the room.
-
-    The place keeps clear of everything as high as the camera, by less and less if none is found.
-    """
+    """Where the camera starts, and where it looks: over a table beside it, or at what stands further off."""
+    tables = [taken for taken in room.taken if 0.4 < taken[3] < 1.1 and min(taken[1:3]) > 0.25]
+    if tables and rng.random() < 0.4:
+        view = _across(rng, room, tables[rng.integers(len(tables))])
+        if view:
+            return view
     height = float(rng.uniform(0.6, 1.8))
     for attempt in range(_TRIES):
         place = _somewhere(rng, room)
-        reach = _CLEAR + 0.45 * (1 - attempt / _TRIES)
+        reach = _CLEAR + 0.45 * (1 - attempt / _TRIES)  # less and less if no place is found
         if room.is_free(place, reach, above=height - 0.3):
             break
     else:
@@ -190,7 +192,33 @@ def _view(rng: np.random.Generator, room: _Room) -> tuple[tuple[float, float, fl
         x, z, up = far[rng.integers(len(far))]
     else:
         x, z, up = float(rng.uniform(-1, 1)) * room.half_width, float(rng.uniform(0, room.length)), 1.0
-    distance = max(float(np.hypot(x - place[0], z - place[2])), 0.5)
-    yaw = float(np.arctan2(x - place[0], z - place[2])) + float(rng.normal(0, 0.2))
-    pitch = float(np.clip(np.arctan2(height - up, distance), -0.2, 0.7)) + float(rng.normal(0, 0.08))
-    return (place[0], -height, place[2]), yaw, pitch
+    return _looking(rng, (place[0], -height, place[2]), (x, -up, z))
+
+
+def _across(
+    rng: np.random.Generator, room: _Room, table: tuple[Place, float, float, float]
+) -> tuple[tuple[float, float, float], float, float] | None:
+    """A view from beside a table over its top; None if there is no room to stand."""
+    place, half_width, half_depth, top = table
+    for _ in range(12):
+        side = rng.uniform(-np.pi, np.pi)
+        away = float(rng.uniform(0.05, 0.5))
+        across, along = (half_width + away) * float(np.sin(side)), (half_depth + away) * float(np.cos(side))
+        x, _, z, _ = shifted(place, across, along)
+        height = top + float(rng.uniform(0.35, 0.9))
+        if room.is_free((x, 0.0, z, 0.0), 0.15, above=height - 0.2):
+            beyond = float(rng.uniform(0.0, 1.0))  # the far edge, or the middle
+            aim = shifted(place, -beyond * across, -beyond * along, top)[:3]
+            return _looking(rng, (x, -height, z), aim)
+    return None
+
+
+def _looking(
+    rng: np.random.Generator, eye: tuple[float, float, float], aim: tuple[float, float, float]
+) -> tuple[tuple[float, float, float], float, float]:
+    """Start, yaw and pitch of a camera that looks about at a point."""
+    x, down, z = (a - b for a, b in zip(aim, eye, strict=True))
+    distance = max(float(np.hypot(x, z)), 0.5)
+    yaw = float(np.arctan2(x, z)) + float(rng.normal(0, 0.2))
+    pitch = float(np.clip(np.arctan2(down, distance), -0.2, 0.7)) + float(rng.normal(0, 0.08))
+    return eye, yaw, pitch

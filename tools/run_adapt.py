@@ -1,0 +1,132 @@
+"""What adaptation changes, on recordings with truth: the rows of docs/results.md. Resumes.
+
+usage: python tools/run_adapt.py RECORDINGS MODEL OUT [MINUTES]      OUT/adapt_*.json: the results
+
+Kitchen: five blocks of 50 frames; each is tested after adapting to all other frames but the 10 around it,
+without poses; block 0 also with them. Drive 0060: its first 41 frames. A turning camera and a repeated frame.
+"""
+
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from lumde.data.base import FrameDataset
+from lumde.data.prepare import PrepareOptions
+from lumde.files import write_json
+from lumde.jobs.adapt import Verdict, adapt
+from lumde.jobs.evaluate import evaluate_model, open_dataset
+from lumde.media.images import write_png
+from lumde.models import load
+from lumde.worlds.clips import FAMILIES
+from lumde.worlds.motion import poses_from_angles
+from lumde.worlds.render import render_clip
+
+BLOCK, GAP = 50, 10  # frames
+METRICS = ("abs_rel", "rmse", "a1")
+
+
+def main(recordings: Path, model: Path, out: Path, minutes: float) -> None:
+    """Run what has no result yet."""
+    out.mkdir(parents=True, exist_ok=True)
+    kitchen, drive = recordings / "indoor", recordings / "kitti_raw"
+    for block in range(5):
+        frames = f"{BLOCK * block}:{BLOCK * (block + 1)}"
+        test = open_dataset("frames", str(kitchen), frames=frames)
+        for posed in (False, True)[: 2 if block == 0 else 1]:
+            name = f"kitchen_{block}{'_posed' if posed else ''}"
+            _row(
+                name,
+                lambda b=block, p=posed: _without(kitchen, out / "data", b, p),
+                test,
+                model,
+                out,
+                minutes,
+            )
+    test = open_dataset("kitti_raw", str(drive), "drive_0060")
+    _row("drive_0060", lambda: _drive(drive, out / "data"), test, model, out, minutes, focal=721.5)
+    _row("turning", lambda: _turning(out / "data"), None, model, out, minutes)
+    _row("repeated", lambda: _repeated(out / "data"), None, model, out, minutes)
+
+
+def _row(name, source, test: FrameDataset | None, model: Path, out: Path, minutes: float, focal=None) -> None:
+    """Adapt, evaluate before and after, write the result."""
+    result = out / f"adapt_{name}.json"
+    if result.exists():
+        return
+    run = out / name
+    for folder in (run, out / f"{name}_data", out / "data"):
+        shutil.rmtree(folder, ignore_errors=True)
+    verdict = adapt(source(), run, minutes, model, PrepareOptions(focal_px=focal), print)
+    facts = {"minutes": minutes, "adapted": verdict.adapted, "reason": verdict.reason, **_scores(verdict)}
+    if test is not None:
+        facts["zero_shot"] = _metrics(model, test)
+        facts["after"] = _metrics(run, test)
+        if load(run).config.unit == "metres":
+            facts["after_unscaled"] = _metrics(run, test, align="none")
+    write_json(result, facts)
+    print(name, json.dumps(facts))
+
+
+def _scores(verdict: Verdict) -> dict:
+    both = {"before": verdict.before, "after": verdict.after}
+    return {f"score_{when}": asdict(score) for when, score in both.items() if score}
+
+
+def _metrics(model: Path, test: FrameDataset, align: str = "median") -> dict[str, float]:
+    found = evaluate_model(model, test, align=align).summary["metrics"]
+    return {name: found[name] for name in METRICS}
+
+
+def _without(kitchen: Path, folder: Path, block: int, posed: bool) -> Path:
+    """The kitchen's pictures without a block and its surroundings, and the camera."""
+    sequence = next(path for path in kitchen.iterdir() if path.is_dir())
+    target = folder / sequence.name
+    (target / "image").mkdir(parents=True)
+    low, high = BLOCK * block - GAP, BLOCK * (block + 1) + GAP
+    for i, path in enumerate(sorted((sequence / "image").iterdir())):
+        if not low <= i < high:
+            shutil.copy(path, target / "image" / path.name)
+    shutil.copy(sequence / "camera.yaml", target)
+    if posed:
+        shutil.copy(sequence / "groundtruth.txt", target)
+    return folder
+
+
+def _drive(root: Path, folder: Path) -> Path:
+    """The first 41 pictures of drive 0060's left colour camera."""
+    folder.mkdir(parents=True)
+    for path in sorted(root.glob("*/*_0060_sync/image_02/data/*"))[:41]:
+        shutil.copy(path, folder)
+    return folder
+
+
+def _turning(folder: Path) -> Path:
+    """A room seen by a camera that only turns, its focal length not told."""
+    folder.mkdir(parents=True)
+    room = FAMILIES["rooms"](3)
+    start = room.world_from_camera[0, :3, 3]
+    time = np.arange(40.0)
+    poses = poses_from_angles(
+        np.tile(start, (40, 1)), 0.6 + 0.02 * time, 0.15 * np.sin(time / 9), 0.05 * np.sin(time / 7)
+    )
+    clip = render_clip(type(room)(**{**vars(room), "world_from_camera": poses}), 240, 320, 40)
+    for i, image in enumerate(clip.images):
+        write_png(folder / f"{i:03d}.png", image)
+    return folder
+
+
+def _repeated(folder: Path) -> Path:
+    """One picture forty times."""
+    folder.mkdir(parents=True)
+    image = render_clip(FAMILIES["rooms"](3), 240, 320, 1).images[0]
+    for i in range(40):
+        write_png(folder / f"{i:03d}.png", image)
+    return folder
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float((sys.argv[4:] or ["10"])[0]))
