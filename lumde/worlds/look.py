@@ -94,8 +94,8 @@ def highlight(
 def hazed(
     look: Look, colour: Float[np.ndarray, "r c"], depth: Float[np.ndarray, " r"]
 ) -> Float[np.ndarray, "r c"]:
-    """Mix the haze's colour in by Beer-Lambert's law."""
-    through = np.exp(np.float32(-look.haze) * depth)[:, None]
+    """Mix the haze's colour in by Beer-Lambert's law; a ray that met nothing has no depth, and no haze."""
+    through = np.exp(np.float32(-look.haze) * np.maximum(depth, 0))[:, None]
     colour[:, :3] = colour[:, :3] * through + look.haze_colour * (1 - through)
     return colour
 

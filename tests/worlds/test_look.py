@@ -51,6 +51,8 @@ def test_a_highlight_is_where_the_mirrored_light_meets_the_eye():
 def test_haze_by_the_law_of_beer_and_lambert():
     colour = np.array([[100.0, 100.0, 100.0, 7.0]] * 2, np.float32)
     found = hazed(PLAIN, colour, np.array([0.0, 10.0], np.float32))
+    behind = hazed(PLAIN, np.full((1, 4), 9, np.float32), np.array([-1e9], np.float32))
+    assert (behind == 9).all(), "a ray that met nothing"
     through = np.exp(-1.0)
     np.testing.assert_allclose(found[0, :3], 100)
     np.testing.assert_allclose(
