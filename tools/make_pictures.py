@@ -1,6 +1,8 @@
 """Draw the pictures of the documents.
 
-usage: python tools/make_pictures.py DEMO [OUT]     OUT: of tools/run_recordings.sh, for the dash-cam picture
+usage: python tools/make_pictures.py streets DEMO
+       python tools/make_pictures.py dashcam OUT             OUT: of tools/run_recordings.sh
+       python tools/make_pictures.py zero_shot RECORDINGS
 """
 
 import sys
@@ -9,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lumde.data.resize import resize_image
 from lumde.data.synthetic import Synthetic
 from lumde.media.images import read_image
+from lumde.media.sources import open_source
 from lumde.models import DepthResult, load
 from lumde.pictures.depth import colour_depth, depth_range
 from lumde.pictures.panels import grid, scale_to_width
@@ -19,6 +23,9 @@ from lumde.report import depth_panel
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WORLDS = (1, 5, 8)  # of streets-v1; fixed before looking at any result
 DASHCAM = (("test_video_test_video", 3), ("test_video_test_video", 15), ("white_solidWhiteRight", 60))
+KITCHEN = (120, 180, 240)  # of the development frames
+VIDEO, SECONDS = "solidWhiteRight.mp4", (1, 4, 7)
+CELL = (150, 220)  # rows and columns of a picture
 COLUMNS = ("frame", "truth", "teacher 1.5 M", "student 0.1 M", "student, no teacher")
 NETWORKS = ("teacher", "student", "student_without_distillation")
 
@@ -62,7 +69,40 @@ def streets(demo: Path) -> None:
     save(rows, COLUMNS, "streets.jpg", 980)
 
 
+def zero_shot(recordings: Path) -> None:
+    """Write docs/images/zero_shot.jpg: recordings, and what the shipped network sees in them."""
+    model, rows = load(), [[], []]
+    for image in (*_kitchen(recordings / "indoor"), *_seconds(recordings / "dashcam" / VIDEO)):
+        depth = model.predict(image).depth
+        rows[0].append(_cut(image))
+        rows[1].append(_cut(colour_depth(depth, depth_range([depth]))))
+    save(rows, (), "zero_shot.jpg", 980)
+
+
+def _kitchen(root: Path) -> list[np.ndarray]:
+    files = sorted(root.glob("*/image/*"))
+    return [read_image(files[i]) for i in KITCHEN]
+
+
+def _seconds(video: Path) -> list[np.ndarray]:
+    """The first frames at or after some seconds."""
+    found: list[np.ndarray] = []
+    for frame in open_source(video).frames():
+        if len(found) < len(SECONDS) and frame.timestamp >= SECONDS[len(found)]:
+            found.append(frame.image)
+    return found
+
+
+def _cut(picture: np.ndarray) -> np.ndarray:
+    """The middle of a picture in the shape of CELL, at its size."""
+    height, width = picture.shape[:2]
+    rows, columns = min(height, width * CELL[0] // CELL[1]), min(width, height * CELL[1] // CELL[0])
+    top, left = (height - rows) // 2, (width - columns) // 2
+    cut = np.ascontiguousarray(picture[top : top + rows, left : left + columns])
+    return resize_image(cut, CELL).permute(1, 2, 0).numpy()
+
+
+PICTURES = {"streets": streets, "dashcam": dashcam, "zero_shot": zero_shot}
+
 if __name__ == "__main__":
-    streets(Path(sys.argv[1]))
-    if len(sys.argv) > 2:
-        dashcam(Path(sys.argv[2]))
+    PICTURES[sys.argv[1]](Path(sys.argv[2]))

@@ -9,6 +9,8 @@ from lumde.worlds.motion import MAX_FRAMES
 from lumde.worlds.planes import Planes
 from lumde.worlds.scene import Light, World
 
+_FAR = np.float32(1e5)  # metres, beyond everything
+
 # How strongly a texture shines, 0 to 1; what is not named is dull.
 SHINE = {
     "floor": 0.25,
@@ -86,7 +88,7 @@ def highlight(
     mirrored = 2 * (towards @ normal) * normal - towards[:, None]  # the sign of the normal drops out
     ray, mirror = rays[shiny].T, mirrored[:, seen[shiny]]
     along = -(ray * mirror).sum(0) / np.sqrt((ray * ray).sum(0))
-    gain = look.shine[texture][seen[shiny]] * np.maximum(along, 0) ** np.float32(look.sharpness)
+    gain = look.shine[texture][seen[shiny]] * np.clip(along, 0, 1) ** np.float32(look.sharpness)
     added[shiny, :3] = 255 * gain[:, None] * light.sun.astype(np.float32)
     return added
 
@@ -95,7 +97,7 @@ def hazed(
     look: Look, colour: Float[np.ndarray, "r c"], depth: Float[np.ndarray, " r"]
 ) -> Float[np.ndarray, "r c"]:
     """Mix the haze's colour in by Beer-Lambert's law; a ray that met nothing has no depth, and no haze."""
-    through = np.exp(np.float32(-look.haze) * np.maximum(depth, 0))[:, None]
+    through = np.exp(np.float32(-look.haze) * np.clip(depth, 0, _FAR))[:, None]
     colour[:, :3] = colour[:, :3] * through + look.haze_colour * (1 - through)
     return colour
 
