@@ -14,6 +14,10 @@ from lumde.models import load, save
 from lumde.models.folder import SHIPPED
 from lumde.worlds import VERSION
 
+COMMANDS = (
+    "lumde train light_worlds --out runs/light_worlds",
+    "lumde train light_worlds_fine --out runs/light_worlds_fine",
+)
 SIZE = (192, 640)  # rows and columns that the cost is told for
 LICENCE = "Apache-2.0; learned from procedural worlds alone, no recording and no foreign weights"
 
@@ -27,6 +31,7 @@ def main(run: Path, results: Path, name: str) -> None:
     model.config.training = {
         "licence": LICENCE,
         "data": f"procedural worlds, generator {VERSION}",
+        "commands": list(COMMANDS[: len(parts)]),
         "parts": parts,
         "params": f"{cost['params'] / 1e6:.2f} M",
         "gmacs_640x192": f"{cost['gmacs']:.2f}",

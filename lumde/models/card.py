@@ -11,6 +11,11 @@ UNITS = {
     "relative": "Depth is relative: right up to one unknown factor. Never read it as metres.",
 }
 
+FITS = {
+    "stretch": "any picture is resized to it",
+    "area": "about as many pixels; a picture keeps its shape",
+}
+
 
 def model_card(model: DepthModel) -> str:
     """Tell a model in Markdown, from its config alone."""
@@ -28,7 +33,7 @@ def model_card(model: DepthModel) -> str:
 |---|---|
 | network | {net} |
 | parameters | {millions:.2f} M |
-| input | RGB, {config.width}x{config.height} (any picture is resized to it) |
+| input | RGB, {config.width}x{config.height} ({FITS[config.fit]}) |
 | written by | lumde {__version__} |
 
 ```python
