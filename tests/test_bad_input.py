@@ -78,7 +78,7 @@ PREDICT = "predict {} --model model --out out"
         ("prepare cut.jpg --out out", 3, "cut.jpg"),
         ("prepare good.jpg --out full", 2, "full"),
         ("evaluate model --data frame --root drive", 2, "did you mean 'frames'"),
-        ("evaluate model --data frames --root drive", 3, "no ground-truth depth"),
+        ("evaluate model --data frames --root drive --frames 0:1", 3, "no ground-truth depth"),
         ("evaluate damaged --data frames --root drive", 4, "damaged"),
         ("convert empty --out out", 4, "empty"),
     ],
