@@ -21,7 +21,7 @@ from lumde.errors import CheckpointError, ResourceError
 from lumde.files import atomic_folder, read_json, require_space, verify_manifest, write_json, write_manifest
 from lumde.models import DepthModel, write_model
 
-KEEP = 2  # newest checkpoints that stay
+KEEP = 2  # newest checkpoints that stay, unless the run asks for more
 
 
 @dataclass
@@ -33,8 +33,8 @@ class TrainState:
     facts: dict[str, Any]  # plain JSON: total steps, guard counts, optimiser scalars, seconds
 
 
-def save(folder: Path, model: DepthModel, state: TrainState) -> Path:
-    """Write `folder`/step-N and prune old ones.
+def save(folder: Path, model: DepthModel, state: TrainState, keep: int = KEEP) -> Path:
+    """Write `folder`/step-N and leave the newest `keep`.
 
     Raises:
         CheckpointError: a tensor holds non-finite numbers: the last good checkpoint stays the newest.
@@ -59,7 +59,7 @@ def save(folder: Path, model: DepthModel, state: TrainState) -> Path:
         (temporary / "state.safetensors").chmod(0o666 & ~_umask())
         write_json(temporary / "state.json", {"step": state.step, **state.facts})
         write_manifest(temporary, {"step": state.step})
-    _prune(folder)
+    _prune(folder, keep)
     return target
 
 
@@ -122,8 +122,8 @@ def restore_optimizer(name: str, optimizer: torch.optim.Optimizer, tensors: Mapp
         ) from error
 
 
-def _prune(folder: Path) -> None:
-    for old in sorted(_steps(folder), key=_number)[:-KEEP]:
+def _prune(folder: Path, keep: int) -> None:
+    for old in sorted(_steps(folder), key=_number)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
 
 

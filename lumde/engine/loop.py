@@ -37,6 +37,7 @@ class LoopConfig:
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool = True
+    keep_checkpoints: int = checkpoint.KEEP  # the newest ones
     freeze_norm: bool = False  # BatchNorm keeps the statistics it came with, e.g. while adapting to one clip
     ema: float = 0.0  # decay of averaged weights, 0 = off; averaged weights are what is shipped
     log_every_steps: int = 20
@@ -51,6 +52,8 @@ class LoopConfig:
             raise ValueError(f"ema must be in [0, 1), found {self.ema}")
         if min(self.log_every_steps, self.picture_every_steps, self.checkpoint_every_steps) < 1:
             raise ValueError("log_, picture_ and checkpoint_every_steps must be at least 1")
+        if self.keep_checkpoints < 1:
+            raise ValueError(f"keep_checkpoints: at least 1, found {self.keep_checkpoints}")
 
 
 WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, caches)
@@ -189,7 +192,7 @@ class Loop:
     def save(self, checkpoints: Path) -> None:
         """Write a checkpoint of this step."""
         self.refresh_model()
-        checkpoint.save(checkpoints, self.model, self.state())
+        checkpoint.save(checkpoints, self.model, self.state(), self.config.keep_checkpoints)
 
     def refresh_model(self) -> None:
         """Bring the shipped model up to date: averaged weights where there are some."""

@@ -14,6 +14,11 @@ from lumde.models import DepthModel, ModelConfig
 from lumde.nets.depth_small import DepthSmall
 
 
+def tiny_model() -> DepthModel:
+    net = DepthSmall(DepthSmall.Config(size="tiny"))
+    return DepthModel(ModelConfig(net=net.config, height=32, width=64), net)
+
+
 @pytest.fixture
 def files_of_1_mb() -> Iterator[None]:
     """Let no file of this process grow beyond 1 MB, as a full disk would."""
@@ -27,8 +32,7 @@ def files_of_1_mb() -> Iterator[None]:
 
 @pytest.mark.usefixtures("files_of_1_mb")
 def test_a_full_disk_is_exit_6_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    net = DepthSmall(DepthSmall.Config(size="tiny"))
-    model = DepthModel(ModelConfig(net=net.config, height=32, width=64), net)
+    model = tiny_model()
     checkpoint.save(tmp_path, model, checkpoint.TrainState(1, {"method.w": torch.ones(1000)}, {}))
     large = checkpoint.TrainState(2, {"method.w": torch.ones(1_000_000)}, {})
     with pytest.raises(ResourceError, match=r"step-2: cannot be written \(.*too large"):
@@ -37,3 +41,9 @@ def test_a_full_disk_is_exit_6_and_keeps_the_last_checkpoint(tmp_path: Path) -> 
     found = checkpoint.newest(tmp_path)
     assert found is not None
     assert found[0].step == 1
+
+
+def test_as_many_checkpoints_stay_as_asked(tmp_path: Path) -> None:
+    for step in range(1, 6):
+        checkpoint.save(tmp_path, tiny_model(), checkpoint.TrainState(step, {}, {}), keep=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-3", "step-4", "step-5"]

@@ -1,0 +1,54 @@
+"""Average the weights of runs that share a start: a model folder that keeps what each of them does well.
+
+usage: python tools/average_models.py OUT WEIGHT:RUN WEIGHT:RUN/checkpoints/step-N ...
+
+Source: Wortsman et al. 2022, arXiv:2203.05482 (model soups); 2021, arXiv:2109.01903 (between start and end).
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lumde.models import load, save
+
+
+def main(out: Path, parts: dict[Path, float]) -> None:
+    """Write the average; statistics of normalisation are averaged as weights are."""
+    if abs(sum(parts.values()) - 1) > 1e-6:
+        raise SystemExit(f"the weights must sum to 1, found {sum(parts.values())}")
+    models = {path: load(path) for path in parts}
+    average, *_ = models.values()
+    states = {path: model.net.state_dict() for path, model in models.items()}
+    mixed = {
+        name: sum(weight * states[path][name] for path, weight in parts.items())
+        if value.is_floating_point()
+        else value
+        for name, value in average.net.state_dict().items()
+    }
+    with torch.no_grad():
+        average.net.load_state_dict(mixed)
+    average.config.fit = "area"
+    average.config.training = {
+        "average_of": [{"weight": weight, **_facts(path)} for path, weight in parts.items()]
+    }
+    save(average, out)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What was learned on the way to these weights."""
+    run = path.parent.parent if path.parent.name == "checkpoints" else path
+    facts = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    data = {key: value for key, value in facts["data"].items() if key != "processes"}
+    start = facts["student"]["init"]
+    kept = {"data": data, "seed": facts["seed"], "steps": facts["steps"], "seconds": round(facts["seconds"])}
+    if path != run:
+        kept["weights_of"] = path.name
+    return kept | ({"from": _facts(Path(start).parent)} if start else {})
+
+
+if __name__ == "__main__":
+    named = (argument.split(":", 1) for argument in sys.argv[2:])
+    main(Path(sys.argv[1]), {Path(path): float(weight) for weight, path in named})
