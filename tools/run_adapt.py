@@ -33,23 +33,20 @@ def main(recordings: Path, model: Path, out: Path, minutes: float) -> None:
     """Run what has no result yet."""
     out.mkdir(parents=True, exist_ok=True)
     kitchen, drive = recordings / "indoor", recordings / "kitti_raw"
-    for block in range(5):
-        frames = f"{BLOCK * block}:{BLOCK * (block + 1)}"
-        test = open_dataset("frames", str(kitchen), frames=frames)
-        for posed in (False, True)[: 2 if block == 0 else 1]:
-            name = f"kitchen_{block}{'_posed' if posed else ''}"
-            _row(
-                name,
-                lambda b=block, p=posed: _without(kitchen, out / "data", b, p),
-                test,
-                model,
-                out,
-                minutes,
-            )
-    test = open_dataset("kitti_raw", str(drive), "drive_0060")
-    _row("drive_0060", lambda: _drive(drive, out / "data"), test, model, out, minutes, focal=721.5)
+
+    def block(number: int, posed: bool = False) -> None:
+        test = open_dataset("frames", str(kitchen), frames=f"{BLOCK * number}:{BLOCK * (number + 1)}")
+        name = f"kitchen_{number}{'_posed' if posed else ''}"
+        _row(name, lambda: _without(kitchen, out / "data", number, posed), test, model, out, minutes)
+
+    block(0)
+    block(0, posed=True)
     _row("turning", lambda: _turning(out / "data"), None, model, out, minutes)
     _row("repeated", lambda: _repeated(out / "data"), None, model, out, minutes)
+    test = open_dataset("kitti_raw", str(drive), "drive_0060")
+    _row("drive_0060", lambda: _drive(drive, out / "data"), test, model, out, minutes, focal=721.5)
+    for number in range(1, 5):
+        block(number)
 
 
 def _row(name, source, test: FrameDataset | None, model: Path, out: Path, minutes: float, focal=None) -> None:
