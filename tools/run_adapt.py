@@ -20,6 +20,7 @@ from lumde.files import write_json
 from lumde.jobs.adapt import Verdict, adapt
 from lumde.jobs.evaluate import evaluate_model, open_dataset
 from lumde.media.images import write_png
+from lumde.media.poses import read_tum, write_tum
 from lumde.models import load
 from lumde.worlds.clips import FAMILIES
 from lumde.worlds.motion import poses_from_angles
@@ -83,13 +84,14 @@ def _without(kitchen: Path, folder: Path, block: int, posed: bool) -> Path:
     sequence = next(path for path in kitchen.iterdir() if path.is_dir())
     target = folder / sequence.name
     (target / "image").mkdir(parents=True)
-    low, high = BLOCK * block - GAP, BLOCK * (block + 1) + GAP
-    for i, path in enumerate(sorted((sequence / "image").iterdir())):
-        if not low <= i < high:
-            shutil.copy(path, target / "image" / path.name)
+    kept = [i for i in range(250) if not BLOCK * block - GAP <= i < BLOCK * (block + 1) + GAP]
+    pictures = sorted((sequence / "image").iterdir())
+    for i in kept:
+        shutil.copy(pictures[i], target / "image" / pictures[i].name)
     shutil.copy(sequence / "camera.yaml", target)
     if posed:
-        shutil.copy(sequence / "groundtruth.txt", target)
+        stamps, poses = read_tum(sequence / "groundtruth.txt")
+        write_tum(target / "groundtruth.txt", stamps[kept], poses[kept])
     return folder
 
 

@@ -22,7 +22,7 @@ ENOUGH_PARALLAX = 1.5  # pixels: at such a distance the nearest sources are take
 LEAST_PARALLAX = 0.5  # pixels: with less the camera stands, and depth cannot be seen
 LEAST_TRAVEL = 0.08  # of the error of a camera that turns only, taken away by letting it travel
 # A camera that only turns, seen through a focal length that was guessed wrong, seems to travel.
-FOCAL_FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6)
+FOCAL_FACTORS = tuple(1.8 ** (i / 5) for i in range(-5, 6))
 
 
 @dataclass(frozen=True)

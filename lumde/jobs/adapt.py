@@ -167,6 +167,10 @@ def _train(clip: _Clip, out: Path, minutes: float, start: DepthModel, distance: 
         config.loop.minutes = minutes
         train(config, out, opened={"main": snippets.dataset})
     adapted = load(out)
+    if clip.metric:  # what was learned may have moved the scale a little
+        adapted = scaled(
+            adapted, scale_to_metres(adapted.disparity, clip.metric_snippets(distance)), "metres"
+        )
     adapted.config.fit = start.config.fit
     adapted.config.height, adapted.config.width = start.config.height, start.config.width
     shutil.rmtree(out / "model")
