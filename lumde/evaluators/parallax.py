@@ -20,7 +20,7 @@ MOST = 32  # snippets that are looked at, evenly spread
 DISTANCES = (1, 2, 3, 5, 8)  # frames between target and source that are tried, the nearest first
 ENOUGH_PARALLAX = 1.5  # pixels: at such a distance the nearest sources are taken
 LEAST_PARALLAX = 0.5  # pixels: with less the camera stands, and depth cannot be seen
-LEAST_TRAVEL = 0.08  # of the error of a camera that turns only, taken away by letting it travel
+LEAST_TRAVEL = 0.04  # of the error of a camera that turns only, taken away by letting it travel
 # A camera that only turns, seen through a focal length that was guessed wrong, seems to travel.
 FOCAL_FACTORS = tuple(1.8 ** (i / 5) for i in range(-5, 6))
 

@@ -242,6 +242,15 @@ def test_points_through_a_distorting_lens_are_refused(model, folder, tmp_path):
     assert index["intrinsics_source"].endswith("distortion ignored")
 
 
+def test_without_a_model_the_shipped_one_is_used(folder, tmp_path, capsys):
+    from lumde.cli import main
+
+    assert main(["predict", str(folder), "--out", str(tmp_path / "out"), "--save", "npy"]) == 0
+    assert "relative" in capsys.readouterr().out
+    depth = np.load(tmp_path / "out" / "npy" / "f1.npy")
+    np.testing.assert_allclose(depth, load().predict(folder / "f1.png").depth, rtol=1e-4)
+
+
 def test_the_verb_end_to_end_and_its_refusals(model, folder, tmp_path, capsys):
     from lumde.cli import main
 
@@ -250,8 +259,6 @@ def test_the_verb_end_to_end_and_its_refusals(model, folder, tmp_path, capsys):
     )
     save(model, tmp_path / "model")
     out = ["--out", str(tmp_path / "out")]
-    assert main(["predict", str(folder), *out]) == 2
-    assert "lumde demo" in capsys.readouterr().err
     assert main(["predict", str(folder), *out, "--model", str(tmp_path / "model"), "--save", "jpg"]) == 2
     assert main(["predict", str(tmp_path / "nothing"), *out, "--model", str(tmp_path / "model")]) == 3
     assert not (tmp_path / "out").exists()
