@@ -9,20 +9,19 @@ import argparse
 import sys
 from pathlib import Path
 
+from lumde.cli.options import add_camera, positive
+
 EXAMPLE = "lumde adapt drive.mp4 --minutes 10 --out runs/adapted"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare source, budget, output and camera."""
     parser.add_argument("source", type=Path, metavar="SOURCE", help="video, pictures or dataset folder")
-    parser.add_argument("--minutes", type=_minutes, default=10.0, metavar="N", help="of training (10)")
+    parser.add_argument("--minutes", type=positive, default=10.0, metavar="N", help="of training (10)")
     parser.add_argument("--out", type=Path, default=Path("runs/adapted"), metavar="RUN", help="run folder")
     parser.add_argument("--model", type=Path, metavar="MODEL", help="start; without it the shipped one")
-    camera = parser.add_mutually_exclusive_group()
-    camera.add_argument("--camera", type=Path, metavar="FILE", help="ROS, COLMAP, KITTI or `fx fy cx cy`")
-    camera.add_argument("--focal", type=float, metavar="PX", help="focal length in pixels of the source")
-    camera.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view")
-    parser.add_argument("--fps", type=float, metavar="F", help="frames per second taken from a video")
+    add_camera(parser, positive)
+    parser.add_argument("--fps", type=positive, metavar="F", help="frames per second taken from a video")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict here too")
 
 
@@ -44,10 +43,3 @@ def run(args: argparse.Namespace) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _minutes(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: a positive number is needed")
-    return value

@@ -56,14 +56,14 @@ def run(args: argparse.Namespace) -> None:
     from lumde.jobs.clip_score import clip_line, clip_score
 
     dataset = job.open_dataset(args.data, args.root, args.split, args.frames, args.option)
-    clip = clip_score(args.model, dataset) if args.model is not None else None
-    if clip and "depth" not in dataset.provides:
+    alone = args.model is not None and "depth" not in dataset.provides
+    if alone and (clip := clip_score(args.model, dataset)):
         print(clip_line(clip))
         if args.json:
             write_json(args.json, {"data": args.data, "clip": clip})
         return
-    result = _evaluated(args, dataset)
-    if clip:
+    result = _evaluated(args, dataset)  # first: it refuses at once what cannot be compared
+    if args.model is not None and (clip := clip_score(args.model, dataset)):
         result.summary["clip"] = clip
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)

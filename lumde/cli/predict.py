@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from lumde.cli.options import add_camera
+
 EXAMPLE = "lumde predict drive.mp4 --out depth --save png16,mp4"
 FORMATS = ("png16", "npy", "mp4", "ply")
 
@@ -27,10 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save", type=_formats, default=("png16",), metavar="LIST", help=f"of {','.join(FORMATS)}"
     )
-    camera = parser.add_mutually_exclusive_group()
-    camera.add_argument("--camera", type=Path, metavar="FILE", help="ROS, COLMAP, KITTI or `fx fy cx cy`")
-    camera.add_argument("--focal", type=float, metavar="PX", help="focal length in pixels of the source")
-    camera.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view")
+    add_camera(parser, float)
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted prediction in DIR")
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lumde.cli.options import add_camera, positive
+
 EXAMPLE = "lumde prepare drive.mp4 'photos/*.jpg' --out data/drives --camera cam.yaml --fps 10 --size 640x360"
 EVERY_FRAMES = 100  # between plain progress lines
 
@@ -21,11 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare sources, output, camera and thinning."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="video, folder, glob or COLMAP folder")
     parser.add_argument("--out", type=Path, required=True, metavar="DATA", help="new dataset folder")
-    camera = parser.add_mutually_exclusive_group()
-    camera.add_argument("--camera", type=Path, metavar="FILE", help="ROS, COLMAP, KITTI or `fx fy cx cy`")
-    camera.add_argument("--focal", type=_positive, metavar="PX", help="focal length as recorded")
-    camera.add_argument("--fov", type=_positive, metavar="DEG", help="horizontal field of view")
-    parser.add_argument("--fps", type=_positive, metavar="F", help="frames per second taken from videos")
+    add_camera(parser, positive)
+    parser.add_argument("--fps", type=positive, metavar="F", help="frames per second taken from videos")
     parser.add_argument("--size", type=_size, metavar="WxH", help="resize; the camera is carried along")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report")
 
@@ -69,13 +68,6 @@ def _progress(frames: Iterable[Any], name: str, count: int | None) -> Iterator[A
         yield frame
         if done % EVERY_FRAMES == 0:
             print(f"prepare: {name}: {done}/{count or 'unknown'} frames", file=sys.stderr)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: a positive number is needed")
-    return value
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -64,9 +64,7 @@ class Synthetic(FrameDataset):
         look: bool = False  # shine, haze and the exposure of a camera; the test sets are without
         sky_depth: float = 0.0  # metres told where the sky is seen; 0 = no depth there
         fresh: int = 0  # worlds replaced per epoch by the next ones of the stream
-        processes: int = (
-            0  # that render, the next epoch's worlds during this one; 0 = this process, when asked
-        )
+        processes: int = 0  # that render, the next epoch's worlds during this one; 0 = this one, when asked
 
     def __init__(self, config: Config) -> None:
         """Render the worlds of epoch 0.

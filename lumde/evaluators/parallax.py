@@ -1,6 +1,6 @@
 """What a clip tells of a network without ground truth: how the camera moved, how well depth explains it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -86,25 +86,31 @@ def score_clip(disparity: Disparity, snippets: Snippets, most: int = MOST) -> Cl
 
     Source: the error is that of Godard et al. 2019, arXiv:1806.01260 (eq. 1-2, 4); the score is ours.
     """
-    chosen = np.unique(np.linspace(0, len(snippets) - 1, min(most, len(snippets))).round().astype(int))
-    scores = np.array([_score(disparity, snippets[int(index)]) for index in chosen])
+    scores = np.array([_score(disparity, sample) for sample in evenly(snippets, most)])
     error, flat, turned, unmoved, parallax = np.nanmean(scores, 0).tolist()
-    return ClipScore(error, flat, turned, unmoved, parallax, len(chosen))
+    return ClipScore(error, flat, turned, unmoved, parallax, len(scores))
+
+
+def evenly(snippets: Snippets, most: int) -> Iterator[dict[str, Tensor]]:
+    """At most so many snippets, spread over all of them."""
+    for index in np.linspace(0, len(snippets) - 1, min(most, len(snippets))).round().astype(int):
+        yield snippets[int(index)]
 
 
 def _score(disparity: Disparity, sample: dict[str, Tensor]) -> tuple[float, float, float, float, float]:
     """The five numbers of one snippet."""
     view = view_of(sample)
+    flat = torch.ones_like(view.target[:, :1])
     explained = []
-    for depth in (1 / disparity(view.target[:1]), torch.ones_like(view.target[:1, :1])):
+    for depth in (1 / disparity(view.target[:1]), flat):
         depth = depth.expand(len(view.sources), -1, -1, -1)
         motion = find_motion(view.target, view.sources, depth, view.intrinsics, view.valid)
         turned_back = motion.clone()
         turned_back[:, :3, 3] = 0
         parallax = motion_distance(motion, turned_back, depth, view.intrinsics) * depth.shape[-1]
         explained.append((view_error(view, depth, motion), float(parallax)))
-    unmoved = view_error(view, depth, torch.eye(4).expand_as(motion))
-    return explained[0][0], explained[1][0], turned_error(view, depth), unmoved, min(explained)[1]
+    unmoved = view_error(view, flat, torch.eye(4).expand_as(motion))
+    return explained[0][0], explained[1][0], turned_error(view), unmoved, min(explained)[1]
 
 
 class SnippetView(NamedTuple):
@@ -125,9 +131,9 @@ def view_of(sample: dict[str, Tensor]) -> SnippetView:
     return SnippetView(target, sources, sample["intrinsics"].expand(count, 3, 3), valid)
 
 
-def turned_error(view: SnippetView, depth: Float[Tensor, "_ 1 h w"]) -> float:
+def turned_error(view: SnippetView) -> float:
     """Error if the camera only turned, at the focal length of FOCAL_FACTORS that suits it best."""
-    depth = depth.expand(len(view.sources), -1, -1, -1)
+    depth = torch.ones_like(view.target[:, :1])  # any: without travel depth changes nothing
     errors = []
     for factor in FOCAL_FACTORS:
         lens = view.intrinsics.clone()

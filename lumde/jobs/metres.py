@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from lumde.data.snippets import Snippets
 from lumde.errors import DataError
-from lumde.evaluators.parallax import Disparity, SnippetView, turned_error, view_error, view_of
-from lumde.models import DepthModel, ModelConfig, build_net
+from lumde.evaluators.parallax import Disparity, SnippetView, evenly, turned_error, view_error, view_of
+from lumde.models import DepthModel, build_net
 from lumde.structures import Unit
 
 MOST = 24  # snippets that are looked at
@@ -30,12 +30,10 @@ def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
     Raises:
         DataError: the recorded motion is not that of the pictures, or changes its scale within the clip.
     """
-    count = min(MOST, len(snippets))
-    chosen = np.linspace(0, len(snippets) - 1, count).round().astype(int)
-    views = [_recorded(snippets[int(index)]) for index in chosen]
+    views = [_recorded(sample) for sample in evenly(snippets, MOST)]
     depths = [1 / disparity(view.target[:1]) for view, _ in views]
     curves = np.array([_curve(*view, depth, TRIED) for view, depth in zip(views, depths, strict=True)])
-    turned = np.mean([turned_error(view, depth) for (view, _), depth in zip(views, depths, strict=True)])
+    turned = np.mean([turned_error(view) for view, _ in views])
     _check(curves, float(turned))
     best = int(curves.mean(0).argmin())
     finer = TRIED[best] * np.geomspace(TRIED[0] / TRIED[1], TRIED[1] / TRIED[0], FINER)
@@ -45,12 +43,9 @@ def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
 
 def scaled(model: DepthModel, factor: float, unit: Unit) -> DepthModel:
     """The same network with all depths multiplied, by way of its limits."""
-    limits = model.config.net
-    net = replace(limits, min_depth=limits.min_depth * factor, max_depth=limits.max_depth * factor)
-    if net.start_depth:
-        net = replace(net, start_depth=net.start_depth * factor)
-    values = {name: getattr(model.config, name) for name in ("height", "width", "fit", "training")}
-    config = ModelConfig(net=net, unit=unit, **values)
+    limits = ("min_depth", "max_depth", "start_depth")
+    net = replace(model.config.net, **{name: getattr(model.config.net, name) * factor for name in limits})
+    config = replace(model.config, net=net, unit=unit)
     copy = DepthModel(config, build_net(net))
     copy.net.load_state_dict(model.net.state_dict())
     return copy.eval()

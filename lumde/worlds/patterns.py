@@ -4,7 +4,7 @@ Every picture tiles. Contrast at all scales up to the tile's size keeps far surf
 the small levels only, from turning flat.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -256,7 +256,8 @@ def paint_sky(rng: np.random.Generator, noise: Noise) -> Picture:
     return picture * (1 - 0.7 * cloud) + 0.62 * cloud
 
 
-PAINTERS: dict[str, Callable[[np.random.Generator, Noise], Picture]] = {
+Painter = Callable[[np.random.Generator, Noise], Picture]
+PAINTERS: dict[str, Painter] = {
     "road": paint_road,
     "pavement": paint_pavement,
     "verge": paint_verge,
@@ -272,7 +273,11 @@ PAINTERS: dict[str, Callable[[np.random.Generator, Noise], Picture]] = {
 }
 
 
+def paint_atlas(rng: np.random.Generator, noise: Noise, painters: Mapping[str, Painter]) -> Atlas:
+    """Draw the textures of one world, in the order of `painters`."""
+    return make_atlas({name: np.clip(paint(rng, noise), 0, 1) for name, paint in painters.items()})
+
+
 def paint_street(rng: np.random.Generator) -> Atlas:
     """Draw every texture of one street."""
-    noise = Noise(rng)
-    return make_atlas({name: np.clip(paint(rng, noise), 0, 1) for name, paint in PAINTERS.items()})
+    return paint_atlas(rng, Noise(rng), PAINTERS)

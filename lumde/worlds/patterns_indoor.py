@@ -1,12 +1,12 @@
 """What rooms are painted with: plaster, wood, tiles, cloth, books, posters, screens, windows and doors."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from lumde.worlds.patterns import (
     Noise,
+    Painter,
     near_grey,
+    paint_atlas,
     paint_brick,
     paint_foliage,
     paint_pole,
@@ -14,7 +14,7 @@ from lumde.worlds.patterns import (
     speckled,
     tinted,
 )
-from lumde.worlds.textures import SIZE, Atlas, Picture, make_atlas
+from lumde.worlds.textures import SIZE, Atlas, Picture
 
 TILE_M = {  # extent of one picture on a surface, metres (across, along)
     "wall0": (2.6, 2.6),
@@ -196,7 +196,7 @@ def paint_door(rng: np.random.Generator, noise: Noise) -> Picture:
     return picture
 
 
-PAINTERS: dict[str, Callable[[np.random.Generator, Noise], Picture]] = {
+PAINTERS: dict[str, Painter] = {
     "wall0": paint_wall,
     "wall1": paint_wall,
     "ceiling": paint_ceiling,
@@ -219,5 +219,4 @@ PAINTERS: dict[str, Callable[[np.random.Generator, Noise], Picture]] = {
 
 def paint_room(rng: np.random.Generator) -> Atlas:
     """Draw every texture of one room."""
-    noise = Noise(rng)
-    return make_atlas({name: np.clip(paint(rng, noise), 0, 1) for name, paint in PAINTERS.items()})
+    return paint_atlas(rng, Noise(rng), PAINTERS)

@@ -7,10 +7,10 @@ from lumde.worlds import patterns, patterns_indoor
 from lumde.worlds.ground import GROUND, make_sky, quads
 from lumde.worlds.kit import Kit, Place, Rings, box
 from lumde.worlds.motion import MAX_FRAMES, handheld
-from lumde.worlds.patterns import Noise
+from lumde.worlds.patterns import Noise, paint_atlas
 from lumde.worlds.scene import Light, Surfaces, World, join
 from lumde.worlds.solids import Solid, triangulate
-from lumde.worlds.textures import SIZE, Atlas, make_atlas
+from lumde.worlds.textures import SIZE, Atlas
 
 _PAINTERS = {**patterns.PAINTERS, **patterns_indoor.PAINTERS}
 _TEXTURES = 10  # of all painters, drawn per world; each is painted afresh
@@ -41,7 +41,7 @@ def _paint(rng: np.random.Generator) -> Atlas:
     """A sky, and textures of streets and rooms in any mixture."""
     noise, names = Noise(rng), [name for name in _PAINTERS if name != "sky"]
     chosen = ["sky", *(names[i] for i in rng.permutation(len(names))[:_TEXTURES])]
-    return make_atlas({name: np.clip(_PAINTERS[name](rng, noise), 0, 1) for name in chosen})
+    return paint_atlas(rng, noise, {name: _PAINTERS[name] for name in chosen})
 
 
 def _somewhere(rng: np.random.Generator, scale: float) -> Place:
