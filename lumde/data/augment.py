@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
+from lumde.data.crop import cropped
+from lumde.data.resize import GREY_WEIGHTS
 from lumde.geometry.camera import flip_intrinsics
 from lumde.structures import FrameBatch
 
@@ -36,14 +38,25 @@ class AugmentConfig:
     # deviation (of 1) and up to `blur` pixels of Gaussian blur. Ours; sources are left as they are.
     noise: float = 0.0
     blur: float = 0.0
+    grey: float = 0.0  # probability that a snippet loses its colours
+    # Windows of these heights and widths, one shape per batch, for networks that shall serve cameras of any
+    # format; smaller than the largest window of the shape by up to `zoom`. None = whole pictures. Ours.
+    windows: tuple[tuple[int, int], ...] = ()
+    zoom: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or would turn colours negative."""
-        for name in ("flip", "jitter", "brightness", "contrast", "saturation"):
+        for name in ("flip", "jitter", "brightness", "contrast", "saturation", "grey"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0..1, found {getattr(self, name)}")
         if not (0 <= self.noise <= 1 and 0 <= self.blur <= 4):
             raise ValueError(f"noise 0..1 and blur 0..4 pixels, found {self.noise} and {self.blur}")
+        if not 1 <= self.zoom <= 4 or any(
+            not 32 <= side <= 4096 for window in self.windows for side in window
+        ):
+            raise ValueError(
+                f"zoom 1..4 and windows of 32..4096 pixels, found {self.zoom} and {self.windows}"
+            )
         if not 0 <= self.hue <= 0.5:
             raise ValueError(f"hue must be within 0..0.5 turns, found {self.hue}")
 
@@ -74,6 +87,8 @@ def to_batch(
     random = np.random.default_rng(tuple(seed))
     flipped = None
     if config is not None:
+        if config.windows:
+            samples = cropped(samples, config.windows, config.zoom, random)
         flipped = random.random(len(samples["image"])) < config.flip
         samples = _mirrored(samples, np.flatnonzero(flipped))
     image = _unit(samples["image"])
@@ -93,6 +108,8 @@ def to_batch(
     )
     if config is not None:
         _jitter(batch, _draw_colours(config, len(image), random))
+        if config.grey:
+            _fade(batch, random.random(len(image)) < config.grey)
         if config.noise or config.blur:
             batch.jittered = degraded(batch.jittered, config, random)
     return batch
@@ -169,6 +186,17 @@ def _jitter(batch: FrameBatch, colours: Colours) -> None:
     batch.jittered = jittered[:, 0]
     if batch.sources is not None:
         batch.sources_jittered = jittered[:, 1:]
+
+
+def _fade(batch: FrameBatch, chosen: Bool[np.ndarray, " b"]) -> None:
+    """Take the colours out of the chosen samples, as their networks see them."""
+    index = torch.from_numpy(np.flatnonzero(chosen)).to(batch.image.device)
+    for name in ("jittered", "sources_jittered"):
+        images = getattr(batch, name)
+        if images is not None:
+            weights = images.new_tensor(GREY_WEIGHTS).view(3, 1, 1)
+            grey = (images[index] * weights).sum(-3, keepdim=True).expand_as(images[index])
+            setattr(batch, name, images.index_copy(0, index, grey))
 
 
 def _turn_hue(images: Float[Tensor, "n 3 h w"], turns: Float[Tensor, " n"]) -> Float[Tensor, "n 3 h w"]:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -129,16 +129,19 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     for module in method.modules():
         if isinstance(module, VideoTerms):
             module.stereo = config.snippets.stereo
-    model = DepthModel(
-        ModelConfig(
-            net=config.student, height=config.snippets.height, width=config.snippets.width, unit=method.unit
-        ),
-        build_net(config.student),
-    )
+    model = DepthModel(_model_config(config, method), build_net(config.student))
     validation = (
         Validation.build(config.validation, config.snippets, method, model) if config.validation else None
     )
     return Parts(method, _streams(config, method, device, opened), model, validation, device)
+
+
+def _model_config(config: TrainConfig, method: Method) -> ModelConfig:
+    """How the trained network is to be fed: pictures keep their shape where it learned from many shapes."""
+    windows = config.augment.windows
+    height, width = windows[0] if windows else (config.snippets.height, config.snippets.width)
+    fit: Literal["stretch", "area"] = "area" if windows else "stretch"
+    return ModelConfig(net=config.student, height=height, width=width, fit=fit, unit=method.unit)
 
 
 def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -> None:

@@ -86,6 +86,17 @@ def bush(kit: Kit, place: Place, id: int) -> list[Solid]:
     return parts
 
 
+def thicket(kit: Kit, place: Place, size: float, id: int) -> list[Solid]:
+    """Trees and bushes grown into one mass of up to three clumps, from the ground up."""
+    colour, parts = kit.colour(0.45, 1.1, 0.25), []
+    for _ in range(int(kit.rng.integers(1, 4))):
+        radius = size * float(kit.rng.uniform(0.6, 1.2))
+        across, along = kit.rng.uniform(-0.8, 0.8, 2) * size
+        middle = radius * float(kit.rng.uniform(0.6, 1.6))
+        parts.append(_clump(kit, shifted(place, float(across), float(along)), radius, middle, colour, id))
+    return parts
+
+
 def lamp(kit: Kit, place: Place, id: int) -> list[Solid]:
     """A pole with a foot and, mostly, an arm over the road."""
     thick, height = float(kit.rng.uniform(0.05, 0.09)), float(kit.rng.uniform(4.0, 8.0))

@@ -35,6 +35,7 @@ class Look:
     """One clip's shine, haze and exposure. The sensor's own faults, noise and blur, are augmentations."""
 
     shine: Float[np.ndarray, " textures"]  # highlight of each texture, share of full scale
+    contrast: Float[np.ndarray, " textures"]  # of each texture about its mean, 1 = as it was painted
     sharpness: float  # exponent of the highlight: 8 = silk, 80 = lacquer
     haze: float  # extinction per metre
     haze_colour: Float[np.ndarray, " 3"]  # 0-255
@@ -57,6 +58,7 @@ def make_look(world: World) -> Look:
     drift = rng.uniform(0, 0.12) * wave
     return Look(
         shine=shine.astype(np.float32),
+        contrast=_contrast(world),
         sharpness=float(np.exp(rng.uniform(np.log(8.0), np.log(80.0)))),
         haze=haze,
         haze_colour=(rng.uniform(150, 250) * (1 + rng.normal(0, 0.04, 3))).astype(np.float32),
@@ -65,6 +67,13 @@ def make_look(world: World) -> Look:
         metering=float(rng.uniform(0.5, 1.0)),
         tone=float(rng.uniform(0.6, 1.1)),
     )
+
+
+def _contrast(world: World) -> Float[np.ndarray, " textures"]:
+    """Half of the textures as they were painted, half calmer: real floors and roads are often plain."""
+    rng, names = np.random.default_rng((world.seed, 3)), np.array(world.atlas.names)
+    drawn = np.where(rng.random(len(names)) < 0.5, 1.0, rng.uniform(0.1, 1.0, len(names)))
+    return np.where(names == "sky", 1.0, drawn)
 
 
 def highlight(

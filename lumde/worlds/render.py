@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from lumde.worlds.look import Look, exposed, hazed, highlight
 from lumde.worlds.planes import Planes, depth_of, height_above, in_camera, joined, planes_of, texels_of
 from lumde.worlds.scene import SKY, Clip, Light, Surfaces, World, join
-from lumde.worlds.textures import look_up
+from lumde.worlds.textures import faded, look_up
 
 _SAMPLES = ((-0.25, -0.25), (0.25, -0.25), (0.25, 0.25), (-0.25, 0.25))  # pixels from the centre
 # Each sample rounds its texture level at another quarter, so that the mean over a pixel changes smoothly.
@@ -137,6 +137,7 @@ class _Caster:
 
     def __init__(self, world: World, camera: _Camera, look: Look | None) -> None:
         self.world, self.camera, self.look = world, camera, look
+        self.atlas = world.atlas if look is None else faded(world.atlas, look.contrast)
         self.backdrop = _scene_of(world.surfaces.corners[: world.backdrop])
         self.still = _scene_of(world.surfaces.corners[world.backdrop :])  # casts shadows
         self.planes = planes_of(world.surfaces)
@@ -155,7 +156,7 @@ class _Caster:
         positions, changes = texels_of(table, seen, x, y, depth)
         scale = depth * camera.extents
         footprints = [change * scale for change in changes]
-        colour = look_up(self.world.atlas, surfaces.texture[index][seen], positions, footprints)
+        colour = look_up(self.atlas, surfaces.texture[index][seen], positions, footprints)
         sky = surfaces.ids[index] == SKY
         ambient, sun = _gains(self.world.light, planes, surfaces.colour[index], sky, moment.pose)
         lit = self._sunlit(moment, depth, seen, (sun[:, 0] > 0)[seen])

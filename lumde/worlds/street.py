@@ -1,6 +1,7 @@
 """Procedural streets: a road between buildings, vehicles, poles, trees and people, drawn from one seed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class _Layout:
     pavement: float
     setback: float  # from the pavement to the usual building line
     lane: float  # of the camera, to the right of the centre line
+    built: tuple[float, float] = (1.0, 1.0)  # share of the building sites that are used, left and right
+    closed: bool = True  # buildings across its end
 
     def place(self, along: float, aside: float, turn: float = 0.0, raised: bool = True) -> Place:
         """A place by arc length and offset to the right of the centre line; raised = on the pavement."""
@@ -39,9 +42,10 @@ class _Ranges:
     speed: tuple[float, float] = (0.5, 1.05)  # metres per frame
     fov_deg: tuple[float, float] = (46.0, 66.0)
     height: tuple[float, float] = (1.5, 2.0)  # metres above the road
+    open: float = 0.0  # share of roads with few buildings
 
 
-_WIDE = _Ranges(speed=(0.15, 1.6), fov_deg=(45.0, 100.0), height=(1.0, 2.2))
+_WIDE = _Ranges(speed=(0.15, 1.6), fov_deg=(45.0, 100.0), height=(1.0, 2.2), open=0.6)
 
 
 def make_street(seed: int) -> World:
@@ -66,19 +70,30 @@ def _street(seed: int, ranges: _Ranges) -> World:
         pavement=float(rng.uniform(1.0, 2.6)),
         setback=float(rng.uniform(0.0, 7.0)),
         lane=float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.5) * half_road),
+        **_openness(seed, ranges.open),
     )
     fov_deg = float(rng.uniform(*ranges.fov_deg))
     pitch, yaw = (float(np.radians(angle)) for angle in rng.uniform((-1.0, -8.0), (8.0, 8.0)))
     poses = drive(rng, course, speed, layout.lane, (pitch, yaw), ranges.height)
     kit = Kit(rng, atlas.names, TILE_M)
     solids = [solid for side in (-1, 1) for solid in _roadside(kit, layout, side)]
-    solids += _closing_row(kit, layout)
+    if layout.closed:
+        solids += _closing_row(kit, layout)
     ground = make_ground(rng, course, atlas.names, half_road, layout.pavement)
     middle = (float(course.x.mean()), float(course.z.mean()))
     sky = make_sky(atlas.index("sky"), middle)
     surfaces = join([sky, ground, triangulate(solids)])
     movers = _movers(kit, layout, speed)
     return World(seed, surfaces, len(sky.ids), movers, atlas, _light(rng), fov_deg, poses)
+
+
+def _openness(seed: int, share: float) -> dict[str, Any]:
+    """Where buildings are missing, by random numbers of its own: what else is drawn stays as it is."""
+    rng = np.random.default_rng((seed, 2))
+    if rng.random() >= share:
+        return {}
+    left, right = rng.choice([0.0, 0.15, 0.5, 1.0], 2, p=[0.35, 0.25, 0.25, 0.15])
+    return {"built": (float(left), float(right)), "closed": bool(rng.random() < 0.3)}
 
 
 def _light(rng: np.random.Generator) -> Light:
@@ -98,6 +113,7 @@ def _roadside(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
     return [
         *_buildings(kit, layout, side),
         *_second_row(kit, layout, side),
+        *_belt(kit, layout, side),
         *_parked(kit, layout, side),
         *_street_furniture(kit, layout, side),
     ]
@@ -107,7 +123,8 @@ def _buildings(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
     """Buildings along the road with gaps; gardens with walls and plants before those that stand back."""
     rng, solids = kit.rng, []
     line = layout.half_road + layout.pavement
-    density = rng.uniform(0.85, 1.0)
+    built = layout.built[side > 0]
+    density = rng.uniform(0.85, 1.0) * built
     along = -15.0
     while along < layout.course.length - 12.0:
         half_length = float(rng.uniform(3.0, 9.0))
@@ -120,7 +137,7 @@ def _buildings(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
             turn = 0.0 if side > 0 else np.pi
             place = layout.place(middle, side * (line + back + half_width), turn, raised=False)
             solids += furniture.building(kit, place, half_width, half_length, kit.new_id())
-        if back > 2.0 or rng.random() < 0.3:
+        if back > 2.0 or rng.random() < (0.3 if built > 0.5 else 0.6):
             solids += _garden(kit, layout, side, middle, half_length, back)
         along += 2 * half_length + float(rng.choice([0.0, rng.uniform(0.5, 6.0)]))
     return solids
@@ -154,11 +171,26 @@ def _second_row(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
         half_length = float(rng.uniform(5.0, 10.0))
         aside = side * (layout.half_road + layout.pavement + float(rng.uniform(24.0, 34.0)))
         place = layout.place(along + half_length, aside, 0.0 if side > 0 else np.pi, raised=False)
-        if rng.random() < 0.7:
+        if rng.random() < 0.7 * layout.built[side > 0]:
             solids += furniture.building(kit, place, 5.0, half_length, kit.new_id())
         else:
             solids += furniture.tree(kit, place, kit.new_id())
         along += 2 * half_length + float(rng.uniform(1.0, 9.0))
+    return solids
+
+
+def _belt(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
+    """Woods and thickets along an open side, often without a gap."""
+    if layout.built[side > 0] > 0.5 or kit.rng.random() < 0.3:
+        return []
+    rng, solids = kit.rng, []
+    edge, size = layout.half_road + layout.pavement, float(rng.uniform(1.2, 4.5))
+    back, gap = edge + size + float(rng.uniform(1.0, 14.0)), float(rng.choice([0.8, 1.0, 2.5]))
+    along = -15.0
+    while along < layout.course.length + 30.0:
+        place = layout.place(along, side * (back + float(rng.uniform(0.0, 3.0))), raised=False)
+        solids += furniture.thicket(kit, place, size, kit.new_id())
+        along += gap * size * float(rng.uniform(0.8, 1.6))
     return solids
 
 

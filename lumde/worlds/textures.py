@@ -56,6 +56,18 @@ def _ripmap(picture: Picture) -> UInt8[np.ndarray, "n 4"]:
     return texels
 
 
+def faded(atlas: Atlas, contrast: Float[np.ndarray, " textures"]) -> Atlas:
+    """Pull every texture towards its mean colour; a contrast of 1 leaves it as it is."""
+    blocks = atlas.texels.reshape(len(atlas.names), _TEXELS, 4).copy()
+    for i in np.flatnonzero(contrast < 1):
+        mean = blocks[i, 0 : SIZE * SIZE : 61].mean(0)
+        levels = np.arange(256)[:, None]
+        table = np.rint(mean + contrast[i] * (levels - mean)).clip(0, 255).astype(np.uint8)
+        for channel in range(3):
+            blocks[i, :, channel] = table[blocks[i, :, channel], channel]
+    return Atlas(blocks.reshape(-1, 4), atlas.names)
+
+
 def look_up(
     atlas: Atlas,
     texture: Int[np.ndarray, " n"],
