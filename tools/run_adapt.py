@@ -1,15 +1,17 @@
 """What adaptation changes, on recordings with truth: the rows of docs/results.md. Resumes.
 
-usage: python tools/run_adapt.py RECORDINGS MODEL OUT [MINUTES]      OUT/adapt_*.json: the results
+usage: python tools/run_adapt.py RECORDINGS MODEL OUT [MINUTES [SEEDS]]      OUT/adapt_*.json: the results
 
 Kitchen: five blocks of 50 frames; each is tested after adapting to all other frames but the 10 around it,
-without poses; block 0 also with them. Drive 0060: its first 41 frames. A turning camera and a repeated frame.
+without poses, once per seed; block 0 also with them. Drive 0060: its first 41 frames. A turning camera and a
+repeated frame.
 """
 
 import json
 import shutil
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +32,16 @@ BLOCK, GAP = 50, 10  # frames
 METRICS = ("abs_rel", "rmse", "a1")
 
 
-def main(recordings: Path, model: Path, out: Path, minutes: float) -> None:
+def main(recordings: Path, model: Path, out: Path, minutes: float, seeds: int) -> None:
     """Run what has no result yet."""
     out.mkdir(parents=True, exist_ok=True)
     kitchen, drive = recordings / "indoor", recordings / "kitti_raw"
 
-    def block(number: int, posed: bool = False) -> None:
+    def block(number: int, posed: bool = False, seed: int = 0) -> None:
         test = open_dataset("frames", str(kitchen), frames=f"{BLOCK * number}:{BLOCK * (number + 1)}")
-        name = f"kitchen_{number}{'_posed' if posed else ''}"
-        _row(name, lambda: _without(kitchen, out / "data", number, posed), test, model, out, minutes)
+        name = f"kitchen_{number}{'_posed' if posed else ''}{f'_seed{seed}' if seed else ''}"
+        clip = partial(_without, kitchen, out / "data", number, posed)
+        _row(name, clip, test, model, out, minutes, seed=seed)
 
     block(0)
     block(0, posed=True)
@@ -46,11 +49,14 @@ def main(recordings: Path, model: Path, out: Path, minutes: float) -> None:
     _row("repeated", lambda: _repeated(out / "data"), None, model, out, minutes)
     test = open_dataset("kitti_raw", str(drive), "drive_0060")
     _row("drive_0060", lambda: _drive(drive, out / "data"), test, model, out, minutes, focal=721.5)
-    for number in range(1, 5):
-        block(number)
+    for seed in range(seeds):
+        for number in range(5):
+            block(number, seed=seed)
 
 
-def _row(name, source, test: FrameDataset | None, model: Path, out: Path, minutes: float, focal=None) -> None:
+def _row(
+    name, source, test: FrameDataset | None, model: Path, out: Path, minutes: float, focal=None, seed: int = 0
+) -> None:
     """Adapt, evaluate before and after, write the result."""
     result = out / f"adapt_{name}.json"
     if result.exists():
@@ -58,8 +64,14 @@ def _row(name, source, test: FrameDataset | None, model: Path, out: Path, minute
     run = out / name
     for folder in (run, out / f"{name}_data", out / "data"):
         shutil.rmtree(folder, ignore_errors=True)
-    verdict = adapt(source(), run, minutes, model, PrepareOptions(focal_px=focal), print)
-    facts = {"minutes": minutes, "adapted": verdict.adapted, "reason": verdict.reason, **_scores(verdict)}
+    verdict = adapt(source(), run, minutes, model, PrepareOptions(focal_px=focal), print, seed)
+    facts = {
+        "minutes": minutes,
+        "seed": seed,
+        "adapted": verdict.adapted,
+        "reason": verdict.reason,
+        **_scores(verdict),
+    }
     if test is not None:
         facts["zero_shot"] = _metrics(model, test)
         facts["after"] = _metrics(run, test)
@@ -128,4 +140,5 @@ def _repeated(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float((sys.argv[4:] or ["10"])[0]))
+    limits = [*sys.argv[4:], *("10", "1")[len(sys.argv[4:]) :]]
+    main(*map(Path, sys.argv[1:4]), minutes=float(limits[0]), seeds=int(limits[1]))

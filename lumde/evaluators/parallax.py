@@ -91,6 +91,13 @@ def score_clip(disparity: Disparity, snippets: Snippets, most: int = MOST) -> Cl
     return ClipScore(error, flat, turned, unmoved, parallax, len(scores))
 
 
+@torch.inference_mode()
+def clip_error(disparity: Disparity, snippets: Snippets, most: int = MOST) -> float:
+    """`ClipScore.error` alone, for choosing between networks on one clip."""
+    views = (view_of(sample) for sample in evenly(snippets, most))
+    return float(np.nanmean([_explained(disparity, view)[0] for view in views]))
+
+
 def evenly(snippets: Snippets, most: int) -> Iterator[dict[str, Tensor]]:
     """At most so many snippets, spread over all of them."""
     for index in np.linspace(0, len(snippets) - 1, min(most, len(snippets))).round().astype(int):
@@ -100,17 +107,20 @@ def evenly(snippets: Snippets, most: int) -> Iterator[dict[str, Tensor]]:
 def _score(disparity: Disparity, sample: dict[str, Tensor]) -> tuple[float, float, float, float, float]:
     """The five numbers of one snippet."""
     view = view_of(sample)
-    flat = torch.ones_like(view.target[:, :1])
-    explained = []
-    for depth in (1 / disparity(view.target[:1]), flat):
-        depth = depth.expand(len(view.sources), -1, -1, -1)
-        motion = find_motion(view.target, view.sources, depth, view.intrinsics, view.valid)
-        turned_back = motion.clone()
-        turned_back[:, :3, 3] = 0
-        parallax = motion_distance(motion, turned_back, depth, view.intrinsics) * depth.shape[-1]
-        explained.append((view_error(view, depth, motion), float(parallax)))
-    unmoved = view_error(view, flat, torch.eye(4).expand_as(motion))
+    explained = [_explained(disparity, view), _explained(torch.ones_like, view)]
+    still = torch.eye(4).expand(len(view.sources), 4, 4)
+    unmoved = view_error(view, torch.ones_like(view.target[:, :1]), still)
     return explained[0][0], explained[1][0], turned_error(view), unmoved, min(explained)[1]
+
+
+def _explained(disparity: Disparity, view: "SnippetView") -> tuple[float, float]:
+    """Error and parallax at the motion that suits a depth best; a flat disparity is one for all pixels."""
+    depth = (1 / disparity(view.target[:1])[:, :1]).expand(len(view.sources), -1, -1, -1)
+    motion = find_motion(view.target, view.sources, depth, view.intrinsics, view.valid)
+    turned_back = motion.clone()
+    turned_back[:, :3, 3] = 0
+    parallax = motion_distance(motion, turned_back, depth, view.intrinsics) * depth.shape[-1]
+    return view_error(view, depth, motion), float(parallax)
 
 
 class SnippetView(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any
 from lumde.data.frames import Frames
 from lumde.data.prepare import PrepareOptions, prepare
 from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.engine.loop import LoopConfig
 from lumde.engine.run import load_config, train
 from lumde.errors import DataError
 from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey
@@ -42,7 +43,13 @@ class Verdict:
 
 
 def adapt(
-    source: Path, out: Path, minutes: float, model: Path | None, options: PrepareOptions, say: Say
+    source: Path,
+    out: Path,
+    minutes: float,
+    model: Path | None,
+    options: PrepareOptions,
+    say: Say,
+    seed: int = 0,
 ) -> Verdict:
     """Adapt a network to a video, a folder of pictures or a dataset folder; `out` becomes a run.
 
@@ -53,6 +60,7 @@ def adapt(
         model: where to start, None = the shipped network.
         options: camera and frame rate of a video or loose pictures.
         say: hears what is going on.
+        seed: of the training.
 
     Returns:
         The verdict, which lies in `out`/adaptation.json too. Where nothing was gained `out`/model holds the
@@ -82,7 +90,7 @@ def adapt(
         factor = scale_to_metres(start.disparity, clip.metric_snippets(distance))
         start = scaled(start, factor, "metres")
         say(f"recorded motion: depth in metres is {factor:.3g} times the network's")
-    _train(clip, out, minutes, start, distance)
+    _train(clip, out, LoopConfig(minutes=minutes, seed=seed), start, distance)
     after = score_clip(load(out).disparity, clip.snippets(distance, held_out=True))
     gain = 1 - after.error / before.error
     if gain < LEAST_GAIN:
@@ -155,7 +163,7 @@ def _open(root: Path, model: DepthModel) -> _Clip:
     return _Clip(root, size, "pose" in dataset.provides, "right" in dataset.provides)
 
 
-def _train(clip: _Clip, out: Path, minutes: float, start: DepthModel, distance: int) -> None:
+def _train(clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distance: int) -> None:
     snippets = clip.snippets(distance, held_out=False)
     if len(snippets) < LEAST_SNIPPETS:
         raise DataError(f"{clip.root}: {len(snippets)} usable frames, at least {LEAST_SNIPPETS} are needed")
@@ -164,7 +172,7 @@ def _train(clip: _Clip, out: Path, minutes: float, start: DepthModel, distance: 
         save(start, path)
         config = load_config(package_file("configs", "adapt", ".yaml"), _overrides(clip, distance, path))
         config.student = replace(start.config.net, init=str(path))
-        config.loop.minutes = minutes
+        config.loop.minutes, config.loop.seed = budget.minutes, budget.seed
         train(config, out, opened={"main": snippets.dataset})
     adapted = load(out)
     if clip.metric:  # what was learned may have moved the scale a little

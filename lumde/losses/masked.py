@@ -18,3 +18,11 @@ def neighbours_valid(valid: Bool[Tensor, "*b h w"], axis: int) -> Bool[Tensor, "
     """Mark the steps along `axis` whose two pixels are both valid."""
     length = valid.shape[axis] - 1
     return valid.narrow(axis, 0, length) & valid.narrow(axis, 1, length)
+
+
+def measured(
+    target_depth: Float[Tensor, "b 1 h w"], valid: Bool[Tensor, "b 1 h w"] | None
+) -> Bool[Tensor, "b 1 h w"]:
+    """Mark the pixels with a measurement (finite, > 0) that `valid`, where given, leaves in."""
+    known = (target_depth > 0) & target_depth.isfinite()
+    return known if valid is None else known & valid

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lumde.losses.masked import masked_mean, neighbours_valid
+from lumde.losses.masked import masked_mean, measured, neighbours_valid
 
 
 def log_l1(
@@ -52,7 +52,7 @@ def inverse_l1(
     valid: Bool[Tensor, "b 1 h w"] | None = None,
 ) -> Float[Tensor, ""]:
     """Average |1 / pred - 1 / target|, 1/metres: near surfaces dominate. Arguments as in `log_l1`."""
-    valid = _measured(target_depth, valid)
+    valid = measured(target_depth, valid)
     target_depth = torch.where(valid, target_depth, 1.0)
     return masked_mean((pred_depth.reciprocal() - target_depth.reciprocal()).abs(), valid)
 
@@ -84,11 +84,6 @@ def gradient_matching(
 def _log_difference(
     pred_depth: Tensor, target_depth: Tensor, valid: Tensor | None
 ) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]:
-    valid = _measured(target_depth, valid)
+    valid = measured(target_depth, valid)
     difference = pred_depth.log() - torch.where(valid, target_depth, 1.0).log()
     return torch.where(valid, difference, 0.0), valid
-
-
-def _measured(target_depth: Tensor, valid: Tensor | None) -> Bool[Tensor, "b 1 h w"]:
-    measured = (target_depth > 0) & target_depth.isfinite()
-    return measured if valid is None else measured & valid

@@ -1,0 +1,100 @@
+"""Does the score without ground truth choose as the truth would? Ranks networks by both. Resumes.
+
+usage: python tools/rank_checkpoints.py RECORDINGS OUT MODEL ...      OUT/ranking.json: both, correlated
+
+Every network sees the same frames: procedural worlds of four families, kitchen frames 100-249.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lumde.data.frames import Frames
+from lumde.data.recorded import parse_range
+from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.data.synthetic import Synthetic
+from lumde.evaluators.parallax import clip_error, evenly
+from lumde.files import write_json
+from lumde.models import load, resize_disparity
+from lumde.worlds import VERSION
+
+SNIPPETS = 48
+FARTHEST = 80.0  # metres
+FAMILIES = ("rooms", "wide_streets", "shapes", "streets")
+FIELDS = ("depth", "mask", "sources")
+
+
+def main(recordings: Path, out: Path, models: list[Path]) -> None:
+    """Score what has no score yet, then correlate."""
+    clips = {"worlds": _worlds(), "kitchen": _kitchen(recordings)}
+    out.mkdir(parents=True, exist_ok=True)
+    result = out / "ranking.json"
+    scores = json.loads(result.read_text(encoding="utf-8"))["scores"] if result.exists() else {}
+    for path in models:
+        if str(path) not in scores:
+            scores[str(path)] = {name: _scores(path, clip) for name, clip in clips.items()}
+            print(path, scores[str(path)], flush=True)
+        if len(scores) > 2:
+            write_json(result, {"generator": VERSION, "spearman": _spearman(scores), "scores": scores})
+    print(_spearman(scores))
+
+
+def _worlds() -> Snippets:
+    worlds = Synthetic(
+        Synthetic.Config(
+            families=FAMILIES, worlds=24, frames=5, every=2, seed=77, height=96, width=160, look=True
+        )
+    )
+    return Snippets(worlds, SnippetConfig(height=96, width=160, offsets=(-2, 2)), FIELDS)
+
+
+def _kitchen(recordings: Path) -> Snippets:
+    dataset = Frames(Frames.Config(root=str(recordings / "indoor")))
+    positions = range(sys.maxsize)[parse_range("100:250")]
+    dataset.targets = [key for key in dataset.targets if key.position in positions]
+    return Snippets(dataset, SnippetConfig(height=96, width=128, offsets=(-3, 3)), FIELDS)
+
+
+def _scores(path: Path, clip: Snippets) -> dict[str, float]:
+    """Error without truth and abs_rel with it, on the same frames."""
+    model = load(path).eval()
+
+    def disparity(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        return resize_disparity(model.disparity(images), (images.shape[-2], images.shape[-1]))
+
+    return {"error": clip_error(disparity, clip, SNIPPETS), "abs_rel": _abs_rel(disparity, clip)}
+
+
+@torch.inference_mode()
+def _abs_rel(disparity: Callable[[Tensor], Tensor], clip: Snippets) -> float:
+    """Median-scaled, mean over frames."""
+    found = []
+    for sample in evenly(clip, SNIPPETS):
+        depth, truth = (1 / disparity(sample["image"][None].float() / 255))[0, 0], sample["depth"][0]
+        known = (truth > 0) & (truth < FARTHEST)
+        depth, truth = depth[known].numpy(), truth[known].numpy()
+        if len(truth):
+            found.append(np.mean(np.abs(depth * (np.median(truth) / np.median(depth)) - truth) / truth))
+    return float(np.mean(found))
+
+
+def _spearman(scores: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
+    """Correlation of ranks per clip; values that are equal do not happen."""
+
+    def ranks(clip: str, name: str) -> np.ndarray:
+        return np.argsort(np.argsort([entry[clip][name] for entry in scores.values()]))
+
+    return {
+        clip: float(np.corrcoef(ranks(clip, "error"), ranks(clip, "abs_rel"))[0, 1])
+        for clip in ("worlds", "kitchen")
+    }
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), [Path(path) for path in sys.argv[3:]])
