@@ -175,23 +175,25 @@ def _streams(
         raise ConfigError(f"streams: method '{config.method.name}' also reads {', '.join(sorted(lacking))}")
     streams = {}
     for name, data in configs.items():
-        dataset = _checked(opened.get(name) or build(DATASETS, data), method, data.name)
-        snippets = Snippets(dataset, config.snippets, fields_for(method, data))
+        needs = method.needs_of(name)
+        dataset = _checked(opened.get(name) or build(DATASETS, data), needs, name, data.name)
+        snippets = Snippets(dataset, config.snippets, fields_for(needs, data))
         streams[name] = Batches(snippets, config.loader, config.augment, config.loop.seed, device)
     return streams
 
 
-def fields_for(method: Method, data: Named) -> tuple[str, ...]:
-    """What snippets must carry: what the method needs, and masks wherever there are some."""
+def fields_for(needs: tuple[str, ...], data: Named) -> tuple[str, ...]:
+    """What snippets must carry: what is needed, and masks wherever there are some."""
     provides = DATASETS[data.name].provides
-    return tuple(dict.fromkeys([*method.needs, *(["mask"] if "mask" in provides else [])]))
+    return tuple(dict.fromkeys([*needs, *(["mask"] if "mask" in provides else [])]))
 
 
-def _checked(dataset: FrameDataset, method: Method, name: str) -> FrameDataset:
-    if lacking := set(method.needs) - set(dataset.provides):
+def _checked(dataset: FrameDataset, needs: tuple[str, ...], stream: str, name: str) -> FrameDataset:
+    if lacking := set(needs) - set(dataset.provides):
+        where = "data" if stream == "main" else f"streams.{stream}"
         raise ConfigError(
-            f"data: '{name}' provides {', '.join(dataset.provides)}; this method also needs "
-            f"{', '.join(sorted(lacking))}"
+            f"{where}: '{name}' provides {', '.join(dataset.provides) or 'pictures only'}; this method also "
+            f"needs {', '.join(sorted(lacking))}"
         )
     return dataset
 

@@ -2,11 +2,15 @@
 
 from lumde.methods.adversarial import Adversarial
 from lumde.methods.base import Method
+from lumde.methods.depth_probability import DepthProbability
 from lumde.methods.photometric import Photometric
+from lumde.methods.response import Response
 from lumde.methods.supervised import Supervised
 
 METHODS: dict[str, type[Method]] = {
     "photometric": Photometric,
     "adversarial": Adversarial,
+    "response": Response,
+    "depth_probability": DepthProbability,
     "supervised": Supervised,
 }

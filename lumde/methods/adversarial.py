@@ -14,11 +14,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lumde.errors import ConfigError
 from lumde.losses.adversarial import critic_loss, gradient_penalty, student_loss
 from lumde.losses.pairwise import depth_nodes, pairwise_affinity
 from lumde.losses.pixelwise import inverse_l1, log_l1
-from lumde.methods.base import Method, Streams, disparity_picture
+from lumde.methods.base import (
+    Method,
+    Streams,
+    disparity_picture,
+    imitation_pictures,
+    require_teacher,
+)
 from lumde.methods.video import VideoConfig, VideoTerms
 from lumde.nets import CRITICS
 from lumde.nets.base import DepthNet
@@ -62,10 +67,8 @@ class Adversarial(Method):
         """Join student, frozen teacher, critic and the student's pose network."""
         super().__init__()
         self.config, self.student, self.teacher = config, student, teacher
-        if self.imitates and teacher is None:
-            raise ConfigError(
-                "teacher: missing, method adversarial imitates one (teacher: {name: run, path: RUN})"
-            )
+        if self.imitates:
+            require_teacher(teacher, "adversarial")
         self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
         self.video = VideoTerms(config.video) if config.video and config.video_weight else None
         self.needs = self.video.needs if self.video else ()
@@ -183,11 +186,10 @@ class Adversarial(Method):
         frames = batch["main"]
         output = self.run(self.student, frames.image)
         student = self.student.depth(output.disp)
-        shown = {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
         if self.teacher is not None:
-            teacher = self.teacher.depth(frames.image)
-            shown["teacher"] = disparity_picture(1 / teacher[0, 0])
-            shown["difference"] = (student / teacher).log().abs()[0].clamp(max=1).expand(3, -1, -1)
+            shown = imitation_pictures(frames, student, self.teacher.depth(frames.image))
+        else:
+            shown = {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
         if self.video:
             shown |= self.video(self.student, output, frames, self.run).pictures()
         return shown

@@ -6,13 +6,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lumde.errors import ConfigError
 from lumde.nets.base import DepthNet
 from lumde.pictures.colours import colour
 from lumde.pictures.depth import DEPTH_MAP
-from lumde.structures import FrameBatch, Unit
+from lumde.structures import DepthOutput, FrameBatch, Unit
+from lumde.teachers.base import Teacher
 
 Streams = Mapping[str, FrameBatch]
 
@@ -20,7 +23,7 @@ Streams = Mapping[str, FrameBatch]
 class Method(nn.Module, ABC):
     """One row of the methods table. Subclasses fill the class attributes and two functions."""
 
-    streams: ClassVar[tuple[str, ...]] = ("main",)  # data streams it reads, each named in the config
+    streams: tuple[str, ...] = ("main",)  # data streams it reads, by config; each is named in the config
     phases: ClassVar[tuple[str, ...]] = ("student",)  # optimised in turn within one step
     needs: tuple[str, ...] = ()  # fields the main stream must provide; may depend on the config
     teacher_gives: ClassVar[tuple[str, ...]] = ()  # what it asks of a teacher: "depth", "features"
@@ -45,6 +48,18 @@ class Method(nn.Module, ABC):
         """What the log shows of the first sample, RGB in [0, 1]."""
         return {"input": batch["main"].image[0]}
 
+    def enlarged_depths(
+        self, output: DepthOutput, like: Float[Tensor, "b 1 h w"]
+    ) -> list[Float[Tensor, "b 1 h w"]]:
+        """The student's depth at every scale it answers, each brought to the size of `like`."""
+        size = (like.shape[-2], like.shape[-1])
+        enlarged = (F.interpolate(disp, size, mode="bilinear", align_corners=False) for disp in output.disps)
+        return [self.student.depth(disp) for disp in enlarged]
+
+    def needs_of(self, stream: str) -> tuple[str, ...]:
+        """Fields a stream must provide; further streams are pictures alone unless a method says otherwise."""
+        return self.needs if stream == "main" else ()
+
     @property
     def unit(self) -> Unit:
         """Unit of the student's depth: "metres" only where the training fixes it."""
@@ -60,6 +75,36 @@ class Method(nn.Module, ABC):
         enabled = self.network_dtype != torch.float32
         with torch.autocast(inputs[0].device.type, dtype=self.network_dtype, enabled=enabled):
             return net(*inputs)
+
+
+def mean_of(losses: Iterable[Float[Tensor, ""]]) -> Float[Tensor, ""]:
+    """Average of scalars, e.g. one per scale."""
+    return torch.stack(list(losses)).mean()
+
+
+def require_teacher(teacher: Teacher | None, method: str) -> Teacher:
+    """Answer the teacher, which this method cannot do without.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if teacher is None:
+        raise ConfigError(
+            f"teacher: missing, method {method} imitates one (teacher: {{name: run, path: RUN}})"
+        )
+    return teacher
+
+
+def imitation_pictures(
+    frames: FrameBatch, student: Float[Tensor, "b 1 h w"], teacher: Float[Tensor, "b 1 h w"]
+) -> dict[str, Float[Tensor, "3 h w"]]:
+    """Input, both depths and how far apart they are (white = a factor of e) of the first sample."""
+    return {
+        "input": frames.image[0],
+        "student": disparity_picture(1 / student[0, 0]),
+        "teacher": disparity_picture(1 / teacher[0, 0]),
+        "difference": (student / teacher).log().abs()[0].clamp(max=1).expand(3, -1, -1),
+    }
 
 
 def disparity_picture(disp: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.losses.pixelwise import aligned_log_l1, gradient_matching, log_l1
-from lumde.methods.base import Method, Streams, disparity_picture
+from lumde.methods.base import Method, Streams, disparity_picture, mean_of
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
 from lumde.structures import FrameBatch, Unit
@@ -59,18 +58,14 @@ class Supervised(Method):
         if frames.mask is not None:
             valid = valid & frames.mask
         output = self.run(self.student, frames.jittered)
-        enlarged = (
-            F.interpolate(disp, truth.shape[-2:], mode="bilinear", align_corners=False)
-            for disp in output.disps
-        )
-        depths = [self.student.depth(disp) for disp in enlarged]
+        depths = self.enlarged_depths(output, truth)
         parts = (
             ("log_l1", log_l1, self.config.log_weight),
             ("aligned", aligned_log_l1, self.config.aligned_weight),
             ("gradient", gradient_matching, self.config.gradient_weight),
         )
         terms = {
-            name: weight * torch.stack([loss(depth, truth, valid) for depth in depths]).mean()
+            name: weight * mean_of(loss(depth, truth, valid) for depth in depths)
             for name, loss, weight in parts
             if weight
         }

@@ -3,6 +3,7 @@
 from lumde.nets.base import Critic, DepthNet, PoseNet
 from lumde.nets.critic_convolutional import CriticConvolutional
 from lumde.nets.critic_transformer import CriticTransformer
+from lumde.nets.depth_fusion import DepthFusion
 from lumde.nets.depth_light import DepthLight
 from lumde.nets.depth_mobile import DepthMobile
 from lumde.nets.depth_resnet import DepthResnet
@@ -16,6 +17,7 @@ DEPTH_NETS: dict[str, type[DepthNet]] = {
     "depth_resnet": DepthResnet,
     "depth_mobile": DepthMobile,
     "depth_light": DepthLight,
+    "depth_fusion": DepthFusion,
 }
 POSE_NETS: dict[str, type[PoseNet]] = {
     "pose_small": PoseSmall,

@@ -1,7 +1,7 @@
 """What every network of the zoo promises, and the few operations that all of them share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -32,6 +32,11 @@ class DepthNet(nn.Module, ABC):
         scales: int = MAX_SCALES  # disparities answered: full size, 1/2, 1/4, 1/8
         start_depth: float = 0.0  # what the untrained network answers everywhere; 0 = a sigmoid of 1/2
         init: str | None = None  # model folder whose weights are the start (models.build_net)
+
+        @property
+        def limits(self) -> tuple[float, float]:
+            """Nearest and farthest depth."""
+            return self.min_depth, self.max_depth
 
         def __post_init__(self) -> None:
             if not 0 < self.min_depth < self.max_depth < float("inf"):
@@ -81,9 +86,17 @@ class DepthNet(nn.Module, ABC):
             assert last.bias is not None
             nn.init.constant_(last.bias, float(torch.logit(disp)))
 
-    @abstractmethod
     def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
         """Answer for a normalised image, sides multiples of `multiple`; disp k has 1/2^k of its size."""
+        return self.decode(self.encode(image))
+
+    @abstractmethod
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+        """Five maps of a normalised image at 1/2 to 1/32, finest first."""
+
+    @abstractmethod
+    def decode(self, features: tuple[Float[Tensor, "b _ _ _"], ...]) -> DepthOutput:
+        """`config.scales` disparities, finest first, from maps like those of `encode`."""
 
     def depth(self, disp: Float[Tensor, "*b h w"]) -> Float[Tensor, "*b h w"]:
         """Depth in the network's range from its sigmoid output."""
@@ -148,6 +161,18 @@ def pooled_motion(values: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b 3"
     """
     motion = 0.01 * values.float().mean(dim=(2, 3))
     return motion[:, :3], motion[:, 3:6]
+
+
+def tapped_maps(
+    blocks: Iterable[nn.Module], image: Float[Tensor, "b 3 h w"], taps: Collection[int]
+) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+    """Run blocks one after the other and keep what those numbered in `taps` answer."""
+    maps, x = [], image
+    for index, block in enumerate(blocks):
+        x = block(x)
+        if index in taps:
+            maps.append(x)
+    return tuple(maps)
 
 
 def separable(channels_in: int, channels: int) -> nn.Sequential:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.nets.base import DepthNet, fp32_sigmoid_head, separable
+from lumde.nets.bins import make_bins, quarter_output
 from lumde.structures import DepthOutput
 
 # Blocks of the encoder by stage: channels, stride, expansion, kernels of the depthwise convolutions before
@@ -18,6 +19,7 @@ STAGES = (
 )
 SKIPS = (32, 32, 64, 96)  # channels of the encoder's maps at 1/2 to 1/16
 WIDTHS = (24, 48, 64, 96)  # of the decoder's stages 1/2 to 1/16
+QUARTER = 1  # the stage at 1/4, the last one of networks with bins
 
 
 class DepthLight(DepthNet):
@@ -35,6 +37,7 @@ class DepthLight(DepthNet):
 
         name: str = "depth_light"
         attention: bool = True  # one block over the map at 1/32: every pixel may see the whole picture
+        bins: int = 0  # > 0: depth is what so many bins expect at 1/4, where the decoder then ends
 
     def __init__(self, config: Config) -> None:
         """Build the network with a random start."""
@@ -51,28 +54,44 @@ class DepthLight(DepthNet):
             stages.append(nn.Sequential(*stage))
         self.stages = nn.ModuleList(stages)
         self.attention = _Attention(channels) if config.attention else nn.Identity()
+        used = range(QUARTER if config.bins else 0, len(WIDTHS))
         deeper = (*WIDTHS[1:], channels)
-        self.narrow = nn.ModuleList(separable(a, b) for a, b in zip(deeper, WIDTHS, strict=True))
-        self.join = nn.ModuleList(separable(a + b, a) for a, b in zip(WIDTHS, SKIPS, strict=True))
+        self.narrow = _stages(used, [(deeper[i], WIDTHS[i]) for i in range(len(WIDTHS))])
+        self.join = _stages(used, [(WIDTHS[i] + SKIPS[i], WIDTHS[i]) for i in range(len(WIDTHS))])
+        self.bins = make_bins(config.bins, WIDTHS[QUARTER], config)
         num_heads = max(1, config.scales - 1)  # at 1/2, 1/4, 1/8; full size is the first one enlarged
-        self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in WIDTHS[:num_heads])
+        widths = () if config.bins else WIDTHS[:num_heads]
+        self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in widths)
         self.start_heads(self.heads)
 
-    def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
-        """Answer `config.scales` disparities and the encoder's five maps."""
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+        """The encoder's five maps, finest first."""
         features, x = [], image
         for stage in (*self.stem, *self.stages):
             x = stage(x)
             features.append(x)
-        x = features[-1] = self.attention(x)
+        features[-1] = self.attention(x)
+        return tuple(features)
+
+    def decode(self, features: tuple[Float[Tensor, "b _ _ _"], ...]) -> DepthOutput:
+        """Answer `config.scales` disparities from five maps of the encoder's sizes."""
+        x = features[-1]
         disps: list[Tensor] = []
         for stage in (3, 2, 1, 0):
             x = F.interpolate(self.narrow[stage](x), scale_factor=2.0, mode="nearest")
             x = self.join[stage](torch.cat((x, features[stage]), dim=1))
+            if self.bins is not None and stage == QUARTER:
+                disp, probabilities = self.bins(x)
+                return quarter_output(disp, probabilities, features, self.config.scales)
             if stage < len(self.heads):
                 disps.append(fp32_sigmoid_head(self.heads[stage], x))
         full = F.interpolate(disps[-1], scale_factor=2.0, mode="bilinear", align_corners=False)
-        return DepthOutput(disps=(full, *disps[::-1])[: self.config.scales], features=tuple(features))
+        return DepthOutput(disps=(full, *disps[::-1])[: self.config.scales], features=features)
+
+
+def _stages(used: range, channels: list[tuple[int, int]]) -> nn.ModuleList:
+    """One separable convolution per stage; a stage that is not used keeps its place and has no weights."""
+    return nn.ModuleList(separable(*pair) if i in used else nn.Identity() for i, pair in enumerate(channels))
 
 
 class _Block(nn.Module):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision import models
 
-from lumde.nets.base import DepthNet, fp32_sigmoid_head, separable
+from lumde.nets.base import DepthNet, fp32_sigmoid_head, separable, tapped_maps
 from lumde.nets.weights import load_encoder
 from lumde.structures import DepthOutput
 
@@ -65,14 +65,13 @@ class DepthMobile(DepthNet):
         self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in widths[: config.scales])
         self.start_heads(self.heads)
 
-    def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
-        """Answer `config.scales` disparities and the encoder's five maps."""
-        features = []
-        x = image
-        for index, block in enumerate(self.encoder["features"].children()):
-            x = block(x)
-            if index in self.taps:
-                features.append(x)
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+        """The encoder's five maps, finest first."""
+        return tapped_maps(self.encoder["features"].children(), image, self.taps)
+
+    def decode(self, features: tuple[Float[Tensor, "b _ _ _"], ...]) -> DepthOutput:
+        """Answer `config.scales` disparities from five maps of the encoder's sizes."""
+        x = features[-1]
         disps: list[Tensor] = []
         for stage in (4, 3, 2, 1, 0):
             x = F.interpolate(self.narrow[stage](x), scale_factor=2.0, mode="nearest")
@@ -81,4 +80,4 @@ class DepthMobile(DepthNet):
             x = self.join[stage](x)
             if stage < self.config.scales:
                 disps.append(fp32_sigmoid_head(self.heads[stage], x))
-        return DepthOutput(disps=tuple(disps[::-1]), features=tuple(features))
+        return DepthOutput(disps=tuple(disps[::-1]), features=features)

@@ -53,9 +53,12 @@ class DepthResnet(DepthNet):
         self.decoder = nn.ModuleList([*blocks, *heads])
         self.start_heads(heads)
 
-    def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
-        """Answer `config.scales` disparities and the encoder's five maps."""
-        features = resnet_features(self.encoder, image)
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+        """The encoder's five maps, finest first."""
+        return resnet_features(self.encoder, image)
+
+    def decode(self, features: tuple[Float[Tensor, "b _ _ _"], ...]) -> DepthOutput:
+        """Answer `config.scales` disparities from five maps of the encoder's sizes."""
         x = features[-1]
         disps: list[Tensor] = []
         for stage in (4, 3, 2, 1, 0):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.nets.base import DepthNet, fp32_sigmoid_head
+from lumde.nets.bins import make_bins, quarter_output
 from lumde.structures import DepthOutput
 
 WIDTHS = {  # channels at 1/2, 1/4, 1/8, 1/16, 1/32
@@ -26,31 +27,43 @@ class DepthSmall(DepthNet):
 
         name: str = "depth_small"
         size: Literal["base", "tiny"] = "base"
+        bins: int = 0  # > 0: depth is what so many bins expect at 1/4, where the decoder then ends
 
     def __init__(self, config: Config) -> None:
         """Build encoder, decoder and heads for `config.size`."""
         super().__init__(config)
         widths = WIDTHS[config.size]
         self.down = nn.ModuleList(_Down(a, b) for a, b in zip((3, *widths), widths, strict=False))
-        self.up = nn.ModuleList(_Up(a, b) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.heads = nn.ModuleList([_full_size_head(widths[0])])
-        self.heads.extend(_head(widths[scale - 1]) for scale in range(1, config.scales))
+        ups = [_Up(a, b) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True)]
+        self.up = nn.ModuleList(ups[:-1] if config.bins else ups)
+        self.bins = make_bins(config.bins, widths[1], config)
+        self.heads = nn.ModuleList([] if config.bins else [_full_size_head(widths[0])])
+        if not config.bins:
+            self.heads.extend(_head(widths[scale - 1]) for scale in range(1, config.scales))
         self.start_heads(self.heads)
 
-    def predict(self, image: Float[Tensor, "b 3 h w"]) -> DepthOutput:
-        """Answer `config.scales` disparities and the encoder's five maps."""
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+        """The encoder's five maps, finest first."""
         features = []
         x = image
         for down in self.down:
             x = down(x)
             features.append(x)
+        return tuple(features)
+
+    def decode(self, features: tuple[Float[Tensor, "b _ _ _"], ...]) -> DepthOutput:
+        """Answer `config.scales` disparities from five maps of the encoder's sizes."""
+        x = features[-1]
         decoded = []
-        for up, skip in zip(self.up, features[-2::-1], strict=True):
+        for up, skip in zip(self.up, features[-2::-1], strict=False):
             x = up(x, skip)
             decoded.append(x)
+        if self.bins is not None:
+            disp, probabilities = self.bins(x)
+            return quarter_output(disp, probabilities, features, self.config.scales)
         finest_first = (decoded[-1], *decoded[::-1])  # scales 0 and 1 both read the map at 1/2
         disps = tuple(fp32_sigmoid_head(head, x) for head, x in zip(self.heads, finest_first, strict=False))
-        return DepthOutput(disps=disps, features=tuple(features))
+        return DepthOutput(disps=disps, features=features)
 
 
 class _Down(nn.Module):

@@ -21,7 +21,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "video": {"pose": {"name": "pose_small"}},
     },
     "supervised": {},
+    "response": {
+        "loss": "three_term",
+        "gradient_weight": 0.5,
+        "label_weight": 0.5,
+        "auxiliary_ratio": 0.5,
+    },
+    "depth_probability": {},
 }
+STUDENTS = {"depth_probability": {"bins": 16}}  # what a method asks of its student
 
 
 class FixedTeacher(Teacher):
@@ -46,7 +54,7 @@ def make(name: str) -> Method:
     torch.manual_seed(0)
     method_class = METHODS[name]
     config = parse({"name": name, **CONFIGS[name]}, method_class.Config)
-    student = DepthSmall(DepthSmall.Config(size="tiny"))
+    student = DepthSmall(DepthSmall.Config(size="tiny", **STUDENTS.get(name, {})))
     return method_class(config, student, FixedTeacher() if method_class.teacher_gives else None)
 
 
@@ -68,7 +76,8 @@ def batch() -> dict[str, FrameBatch]:
         mask=torch.ones(2, 1, 32, 64, dtype=torch.bool),
         keys=("a/0", "a/1"),
     )
-    return {"main": frames}
+    auxiliary = FrameBatch(image=sources[:, 0], jittered=sources[:, 0], intrinsics=intrinsics)
+    return {"main": frames, "auxiliary": auxiliary}
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -15,6 +15,8 @@ from lumde.registry import build
 VARIANTS = [
     *({"name": name} for name in DEPTH_NETS),
     {"name": "depth_small", "size": "tiny"},
+    {"name": "depth_small", "bins": 16},
+    {"name": "depth_light", "bins": 16},
     {"name": "depth_resnet", "layers": 50},
     {"name": "depth_mobile", "encoder": "mobilenet_v3_small", "size": "small"},
     {"name": "depth_mobile", "encoder": "mobilenet_v2", "size": "large"},
@@ -113,6 +115,12 @@ def test_medium_mobile_network_meets_the_ratios_of_lumde():
     assert teacher == pytest.approx(32.52e6, rel=1e-3) and teacher_macs == pytest.approx(11.04e9, rel=1e-3)
     assert student_macs <= 0.048 * teacher_macs
     assert student <= 0.228 * teacher
+
+
+def test_the_fusion_network_has_the_published_size():
+    parameters, macs = cost(DEPTH_NETS["depth_fusion"].Config(), 256, 320)
+    assert parameters == pytest.approx(1.674e6, rel=1e-3)
+    assert macs * (228 * 304) / (256 * 320) == pytest.approx(4.0e9, rel=0.01)  # published for 228 x 304
 
 
 def test_wrong_depth_range_is_refused():

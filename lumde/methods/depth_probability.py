@@ -1,0 +1,145 @@
+"""TIE-KD: the teacher's depth map alone, turned into a distribution over depth bins for every pixel.
+
+Source: Choi et al. 2024, arXiv:2402.14340: bins, the target distribution, KL divergence and 1 - SSIM are the
+paper's, as are the weights 1 and 9. Bins and spread in log depth, bins over the teacher's range, the
+normalised target and maps brought to [0, 1] before SSIM are ours; `paper` turns all of them back.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lumde.errors import ConfigError
+from lumde.losses.imitation import structural
+from lumde.losses.probability import Target, depth_distribution, distribution_distance
+from lumde.methods.base import Method, Streams, imitation_pictures, mean_of, require_teacher
+from lumde.nets.base import DepthNet
+from lumde.nets.bins import BinRange, BinsHead
+from lumde.registry import Named
+from lumde.structures import Unit
+from lumde.teachers.base import Teacher
+
+PAPER_RANGE, PAPER_SIGMA = BinRange(1e-3, 80.0, even=True), 0.5  # metres; the sigma its program really uses
+RANGE_SHARE = 0.005  # of the teacher's pixels beyond either end of the bins
+WIDER = 1.25  # factor by which the first batch's range is widened at both ends
+
+
+class _Reading(NamedTuple):
+    """How depths become distributions."""
+
+    sigma: float
+    target: Target
+    logarithmic: bool
+
+
+class DepthProbability(Method):
+    """Match the distribution over depth bins that the teacher's depth map stands for, and its structure."""
+
+    teacher_gives = ("depth",)
+    source = "TIE-KD, arXiv:2402.14340; bins and spread in log depth are ours"
+
+    @dataclass(kw_only=True)
+    class Config(Named):
+        """Weights and the target's shape."""
+
+        distribution_weight: float = 1.0
+        structure_weight: float = 9.0
+        sigma_bins: float = 1.5  # spread of the target, in distances between bins
+        paper: bool = False  # even bins of 1e-3 to 80 m, sigma .5 m, softmax of densities, SSIM of metres
+
+        def __post_init__(self) -> None:
+            if min(self.distribution_weight, self.structure_weight) < 0 or self.sigma_bins <= 0:
+                raise ValueError("weights must be >= 0 and sigma_bins > 0")
+
+    range_known: Tensor
+
+    def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
+        """Join a student that answers bins with a frozen teacher."""
+        super().__init__()
+        self.config, self.student = config, student
+        self.teacher = require_teacher(teacher, "depth_probability")
+        if not isinstance(getattr(student, "bins", None), BinsHead):
+            raise ConfigError(
+                "student: depth_probability needs one that answers depth bins, e.g. "
+                "{name: depth_light, scales: 1, bins: 64}"
+            )
+        if config.paper and self.teacher.unit != "metres":
+            raise ConfigError("method.paper: its bins are metres, the teacher's depth is relative")
+        self.register_buffer("range_known", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def head(self) -> BinsHead:
+        """The student's bins."""
+        head = self.student.bins
+        assert isinstance(head, BinsHead)
+        return head
+
+    def trainable(self, phase: str) -> Iterable[nn.Parameter]:
+        """The student."""
+        return self.student.parameters()
+
+    def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
+        """Divergence of the distributions, and 1 - SSIM of the depths."""
+        frames = batch["main"]
+        with torch.no_grad():
+            teacher = self.run(self.teacher.depth, frames.image)
+            if self.training and not self.range_known:
+                self._find_range(teacher)
+        output = self.run(self.student, frames.jittered)
+        terms = {}
+        if self.config.distribution_weight:
+            assert output.probabilities is not None
+            small, valid = _reduced(teacher, output.probabilities.shape[-2:], frames.mask)
+            reading = self._reading()
+            target = depth_distribution(small, self.head.centres, *reading)
+            distance = distribution_distance(output.probabilities, target, valid)
+            terms["distribution"] = self.config.distribution_weight * distance
+        if self.config.structure_weight:
+            normalise = not self.config.paper
+            likeness = (
+                structural(depth, teacher, frames.mask, normalise)
+                for depth in self.enlarged_depths(output, teacher)
+            )
+            terms["structure"] = self.config.structure_weight * mean_of(likeness)
+        return terms
+
+    def _find_range(self, teacher: Float[Tensor, "b 1 h w"]) -> None:
+        """Put the bins where the first batch's depths are; from then on they stay."""
+        within = PAPER_RANGE
+        if not self.config.paper:
+            low, high = teacher.flatten().float().quantile(teacher.new_tensor([RANGE_SHARE, 1 - RANGE_SHARE]))
+            within = BinRange(float(low) / WIDER, float(high) * WIDER)
+        self.head.move(within)
+        self.range_known.fill_(True)
+
+    def _reading(self) -> _Reading:
+        if self.config.paper:
+            return _Reading(PAPER_SIGMA, "softmax_of_density", logarithmic=False)
+        spacing = float((self.head.centres[1] / self.head.centres[0]).log())
+        return _Reading(self.config.sigma_bins * spacing, "density", logarithmic=True)
+
+    def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
+        """Input, student, teacher, difference."""
+        frames = batch["main"]
+        student = self.student.depth(self.run(self.student, frames.image).disp)
+        return imitation_pictures(frames, student, self.teacher.depth(frames.image))
+
+    @property
+    def unit(self) -> Unit:
+        """The teacher's."""
+        return self.teacher.unit
+
+
+def _reduced(
+    depth: Float[Tensor, "b 1 _ _"], size: tuple[int, int], mask: Tensor | None
+) -> tuple[Float[Tensor, "b 1 h w"], Tensor | None]:
+    """Depth at the centres of larger pixels, and which of those no masked pixel touches."""
+    small = F.interpolate(depth, size, mode="nearest-exact")
+    if mask is None:
+        return small, None
+    return small, F.adaptive_avg_pool2d(mask.float(), size) > 0.999

@@ -1,0 +1,88 @@
+"""Depth as a distribution over bins: the head, and the bins themselves."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lumde.geometry.depth import depth_to_disp
+from lumde.nets.base import DepthNet
+from lumde.structures import DepthOutput
+
+
+class BinRange(NamedTuple):
+    """Where bins lie."""
+
+    nearest: float  # depth of the first centre, > 0
+    farthest: float  # depth of the last centre
+    even: bool = False  # evenly spaced in depth, as papers have it; else in its logarithm
+
+
+def quarter_output(
+    disp: Float[Tensor, "b 1 h w"],
+    probabilities: Float[Tensor, "b k h w"],
+    features: tuple[Tensor, ...],
+    scales: int,
+) -> DepthOutput:
+    """The answer of a network that predicts at a quarter of its size: enlarged twice, averaged beyond."""
+    finer = (
+        F.interpolate(disp, scale_factor=factor, mode="bilinear", align_corners=False)
+        for factor in (4.0, 2.0)
+    )
+    disps = (*finer, disp, F.avg_pool2d(disp, 2))
+    return DepthOutput(disps=disps[:scales], features=features, probabilities=probabilities)
+
+
+def bin_centres(count: int, within: BinRange) -> Float[Tensor, " k"]:
+    """Depths of the bins, nearest first."""
+    if within.even:
+        return torch.linspace(within.nearest, within.farthest, count)
+    ends = torch.tensor([within.nearest, within.farthest], dtype=torch.float64).log()
+    return torch.linspace(float(ends[0]), float(ends[1]), count, dtype=torch.float64).exp().float()
+
+
+def make_bins(count: int, channels: int, config: DepthNet.Config) -> "BinsHead | None":
+    """The head of a network that asks for bins."""
+    return BinsHead(channels, count, config) if count else None
+
+
+class BinsHead(nn.Module):
+    """Probabilities of depth bins at every pixel of a map, and the depth that they expect.
+
+    The centres are weights of the network: whoever trains it may move them (`move`) before its first step.
+
+    Source: the soft sum of bins: Fu et al. and successors, here as in Choi et al. 2024, arXiv:2402.14340,
+    where K = 257 bins lie evenly in depth; even spacing in its logarithm is ours.
+    """
+
+    centres: Tensor
+
+    def __init__(self, channels: int, count: int, config: DepthNet.Config) -> None:
+        """Bins over the network's whole range, which also bounds every answer."""
+        super().__init__()
+        self.limits = limits = config.limits
+        self.logits = nn.Conv2d(channels, count, 1)
+        nn.init.normal_(self.logits.weight, std=0.01)  # nearly even at first
+        assert self.logits.bias is not None
+        nn.init.zeros_(self.logits.bias)
+        self.register_buffer("centres", bin_centres(count, BinRange(*limits)))
+        if config.start_depth:
+            with torch.no_grad():
+                self.logits.bias.copy_(-0.5 * (self.centres / config.start_depth).log().square())
+
+    def move(self, within: BinRange) -> None:
+        """Put the bins elsewhere, within the network's limits."""
+        nearest, farthest = max(within.nearest, self.limits[0]), min(within.farthest, self.limits[1])
+        moved = bin_centres(len(self.centres), BinRange(nearest, farthest, within.even))
+        self.centres.copy_(moved)
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"]
+    ) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b k h w"]]:
+        """Disparity as a sigmoid would give it, in [0, 1], and probabilities, in fp32 even under autocast."""
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            probabilities = self.logits(x.float()).softmax(1)
+            depth = torch.einsum("bkhw,k->bhw", probabilities, self.centres)[:, None]
+            return depth_to_disp(depth.clamp(*self.limits), *self.limits), probabilities
