@@ -103,6 +103,7 @@ def to_batch(
         source_from_target=samples.get("source_from_target"),
         depth=samples.get("depth"),
         mask=samples.get("mask"),
+        object_ids=samples.get("object_ids"),
         flipped=None if flipped is None else torch.from_numpy(flipped).to(image.device),
         keys=tuple(samples["key"]),
     )
@@ -157,7 +158,7 @@ def _mirrored(samples: dict[str, Any], chosen: Int[np.ndarray, " n"]) -> dict[st
     sign = torch.tensor([-1.0, 1.0, 1.0, 1.0], device=index.device)
     width = samples["image"].shape[-1]
     changes: dict[str, Callable[[Tensor], Tensor]] = {
-        **dict.fromkeys(("image", "sources", "depth", "mask"), lambda pixels: pixels.flip(-1)),
+        **dict.fromkeys(("image", "sources", "depth", "mask", "object_ids"), lambda pixels: pixels.flip(-1)),
         "intrinsics": lambda intrinsics: flip_intrinsics(intrinsics, width),
         "source_from_target": lambda motion: sign[:, None] * motion * sign,  # M T M, M = diag(-1, 1, 1, 1)
     }

@@ -36,8 +36,10 @@ def cropped(
     if "sources" in samples:
         frames = [_sampled(source, grid) for source in samples["sources"].unbind(1)]
         result["sources"] = torch.stack(frames, 1)
-    if "depth" in samples:  # never mixed: between two surfaces is nothing
-        result["depth"] = F.grid_sample(samples["depth"], grid, "nearest", "border", align_corners=False)
+    for name in ("depth", "object_ids"):  # never mixed: between two surfaces is nothing
+        if name in samples:
+            found = F.grid_sample(samples[name].float(), grid, "nearest", "border", align_corners=False)
+            result[name] = found.to(samples[name].dtype)
     if "mask" in samples:
         share = F.grid_sample(samples["mask"].float(), grid, "bilinear", "border", align_corners=False)
         result["mask"] = share > _MASKED

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 THUMBNAIL_WIDTH = 64
@@ -46,6 +46,15 @@ def resize_mask(mask: Bool[np.ndarray, "_ _"], size: tuple[int, int]) -> Bool[Te
         return usable
     share = F.interpolate(usable[None].float(), size, mode="bilinear", align_corners=False, antialias=True)[0]
     return share > 0.999  # the weights of an all-True footprint sum to 1 up to rounding
+
+
+def resize_ids(ids: Int[np.ndarray, "_ _"], size: tuple[int, int]) -> Int[Tensor, "1 h w"]:
+    """Take the thing at each pixel's centre."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+        for new, old in zip(size, ids.shape, strict=True)
+    )
+    return torch.from_numpy(ids[np.ix_(rows, columns)].astype(np.int64))[None]
 
 
 def thumbnail(image: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _"]:

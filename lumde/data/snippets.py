@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lumde.data.base import FrameDataset
-from lumde.data.resize import resize_depth, resize_image, resize_mask, thumbnail
+from lumde.data.resize import resize_depth, resize_ids, resize_image, resize_mask, thumbnail
 from lumde.errors import DataError
 from lumde.geometry.camera import resize_intrinsics
 from lumde.structures import RIGHT, Frame, FrameKey
 
-MUST_BE_PROVIDED = ("sources", "depth", "pose", "right")  # a mask that nobody made is all True
+MUST_BE_PROVIDED = ("sources", "depth", "pose", "right", "object_ids")  # a mask that nobody made is all True
 
 
 @dataclass(kw_only=True)
@@ -47,8 +47,8 @@ class Snippets(Dataset[dict[str, Any]]):
 
     A sample holds `image` (uint8), `intrinsics` (float32, pixels at the sample's size), `key`, and by
     `fields`: `sources` (uint8), `source_from_target` (metres; NaN where no pose is recorded beside a stereo
-    baseline), `depth` (metres, 0 = none), `mask` (unasked too when the dataset provides masks: no loss may
-    see masked pixels).
+    baseline), `depth` (metres, 0 = none), `object_ids` (of simulated frames), `mask` (unasked too when the
+    dataset provides masks: no loss may see masked pixels).
 
     Raises:
         DataError: a field is not provided, or no target is usable; the message counts the reasons.
@@ -82,6 +82,8 @@ class Snippets(Dataset[dict[str, Any]]):
         if "mask" in self.fields:
             mask = np.ones(self.size, np.bool_) if target.mask is None else target.mask
             sample["mask"] = resize_mask(mask, self.size)
+        if "object_ids" in self.fields and target.object_ids is not None:
+            sample["object_ids"] = resize_ids(target.object_ids, self.size)
         if self.offsets:
             self._add_sources(sample, key, target)
         return sample

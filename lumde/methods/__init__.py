@@ -2,6 +2,7 @@
 
 from lumde.methods.adversarial import Adversarial
 from lumde.methods.base import Method
+from lumde.methods.data_free import DataFree
 from lumde.methods.depth_probability import DepthProbability
 from lumde.methods.photometric import Photometric
 from lumde.methods.response import Response
@@ -12,5 +13,6 @@ METHODS: dict[str, type[Method]] = {
     "adversarial": Adversarial,
     "response": Response,
     "depth_probability": DepthProbability,
+    "data_free": DataFree,
     "supervised": Supervised,
 }

@@ -68,7 +68,7 @@ class Adversarial(Method):
         super().__init__()
         self.config, self.student, self.teacher = config, student, teacher
         if self.imitates:
-            require_teacher(teacher, "adversarial")
+            require_teacher(teacher, type(self).__name__)
         self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
         self.video = VideoTerms(config.video) if config.video and config.video_weight else None
         self.needs = self.video.needs if self.video else ()

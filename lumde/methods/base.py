@@ -26,7 +26,7 @@ class Method(nn.Module, ABC):
     streams: tuple[str, ...] = ("main",)  # data streams it reads, by config; each is named in the config
     phases: ClassVar[tuple[str, ...]] = ("student",)  # optimised in turn within one step
     needs: tuple[str, ...] = ()  # fields the main stream must provide; may depend on the config
-    teacher_gives: ClassVar[tuple[str, ...]] = ()  # what it asks of a teacher: "depth", "features"
+    teacher_gives: tuple[str, ...] = ()  # what it asks of a teacher, of Teacher.gives; by config
     source: ClassVar[str]  # the paper
     student: DepthNet  # what is evaluated, exported, shipped
     network_dtype: torch.dtype = torch.float32  # set by the loop; only `run` looks at it
@@ -89,9 +89,7 @@ def require_teacher(teacher: Teacher | None, method: str) -> Teacher:
         ConfigError: there is none.
     """
     if teacher is None:
-        raise ConfigError(
-            f"teacher: missing, method {method} imitates one (teacher: {{name: run, path: RUN}})"
-        )
+        raise ConfigError(f"teacher: missing, {method} imitates one (teacher: {{name: run, path: RUN}})")
     return teacher
 
 

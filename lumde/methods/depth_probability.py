@@ -5,23 +5,22 @@ paper's, as are the weights 1 and 9. Bins and spread in log depth, bins over the
 normalised target and maps brought to [0, 1] before SSIM are ours; `paper` turns all of them back.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from lumde.errors import ConfigError
 from lumde.losses.imitation import structural
 from lumde.losses.probability import Target, depth_distribution, distribution_distance
-from lumde.methods.base import Method, Streams, imitation_pictures, mean_of, require_teacher
+from lumde.methods.base import Streams, mean_of
+from lumde.methods.imitation import Imitator
 from lumde.nets.base import DepthNet
 from lumde.nets.bins import BinRange, BinsHead
 from lumde.registry import Named
-from lumde.structures import Unit
 from lumde.teachers.base import Teacher
 
 PAPER_RANGE, PAPER_SIGMA = BinRange(1e-3, 80.0, even=True), 0.5  # metres; the sigma its program really uses
@@ -37,10 +36,9 @@ class _Reading(NamedTuple):
     logarithmic: bool
 
 
-class DepthProbability(Method):
+class DepthProbability(Imitator):
     """Match the distribution over depth bins that the teacher's depth map stands for, and its structure."""
 
-    teacher_gives = ("depth",)
     source = "TIE-KD, arXiv:2402.14340; bins and spread in log depth are ours"
 
     @dataclass(kw_only=True)
@@ -60,9 +58,8 @@ class DepthProbability(Method):
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Join a student that answers bins with a frozen teacher."""
-        super().__init__()
-        self.config, self.student = config, student
-        self.teacher = require_teacher(teacher, "depth_probability")
+        super().__init__(student, teacher)
+        self.config = config
         if not isinstance(getattr(student, "bins", None), BinsHead):
             raise ConfigError(
                 "student: depth_probability needs one that answers depth bins, e.g. "
@@ -78,10 +75,6 @@ class DepthProbability(Method):
         head = self.student.bins
         assert isinstance(head, BinsHead)
         return head
-
-    def trainable(self, phase: str) -> Iterable[nn.Parameter]:
-        """The student."""
-        return self.student.parameters()
 
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Divergence of the distributions, and 1 - SSIM of the depths."""
@@ -122,17 +115,6 @@ class DepthProbability(Method):
             return _Reading(PAPER_SIGMA, "softmax_of_density", logarithmic=False)
         spacing = float((self.head.centres[1] / self.head.centres[0]).log())
         return _Reading(self.config.sigma_bins * spacing, "density", logarithmic=True)
-
-    def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
-        """Input, student, teacher, difference."""
-        frames = batch["main"]
-        student = self.student.depth(self.run(self.student, frames.image).disp)
-        return imitation_pictures(frames, student, self.teacher.depth(frames.image))
-
-    @property
-    def unit(self) -> Unit:
-        """The teacher's."""
-        return self.teacher.unit
 
 
 def _reduced(

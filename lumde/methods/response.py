@@ -4,71 +4,48 @@ Source: Hu et al. 2021, arXiv:2105.06143 (KSEM 2023): distillation on the labell
 auxiliary pictures, and on both at once are the paper's settings. Weights, mixture and plain losses are ours.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from lumde.losses.imitation import affine_invariant, scale_invariant, structural, three_term
-from lumde.losses.pixelwise import gradient_matching, log_l1
-from lumde.methods.base import Method, Streams, imitation_pictures, mean_of, require_teacher
+from lumde.losses.imitation import scale_invariant
+from lumde.losses.pixelwise import log_l1
+from lumde.methods.base import Streams, mean_of
+from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
 from lumde.structures import FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
-LOSSES = {
-    "log_l1": log_l1,
-    "three_term": three_term,
-    "structural": structural,
-    "scale_invariant": scale_invariant,
-    "affine_invariant": affine_invariant,
-}
 
-
-class Response(Method):
+class Response(Imitator):
     """Imitate the teacher's depth, also on frames that nobody labelled."""
 
-    teacher_gives = ("depth",)
     source = "Boosting Light-Weight Depth Estimation via KD, arXiv:2105.06143; weights and mixture are ours"
 
     @dataclass(kw_only=True)
-    class Config(Named):
-        """What is imitated, by which distance, and what else is learned from."""
+    class Config(Named, ImitationConfig):
+        """What is imitated, by which distance (three_term is the paper's), and what else is learned from."""
 
-        # three_term is the paper's; log_l1 is plain imitation; affine_invariant suits teachers that know
-        # disparity only up to scale and shift.
-        loss: Literal["log_l1", "three_term", "structural", "scale_invariant", "affine_invariant"] = "log_l1"
-        gradient_weight: float = 0.0  # of multi-scale gradient matching beside it
         label_weight: float = 0.0  # share of measured depth where the data has it, the teacher's is the rest
         auxiliary_ratio: float = 0.0  # pictures of the stream `auxiliary` per picture of the main one, 0 to 1
-        # Metres that a relative teacher's median depth of a picture stands for: `three_term` has a constant
-        # in metres. About 15 for streets, 2.5 for rooms; what is in metres stays as it is.
-        typical_depth: float = 2.5
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             if not (0 <= self.label_weight < 1 and 0 <= self.auxiliary_ratio <= 1):
                 raise ValueError(
                     "label_weight from 0 to below 1 and auxiliary_ratio from 0 to 1 needed, found "
                     f"{self.label_weight} and {self.auxiliary_ratio}"
                 )
-            if self.gradient_weight < 0 or self.typical_depth <= 0:
-                raise ValueError("gradient_weight must be >= 0 and typical_depth > 0")
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Join student and frozen teacher."""
-        super().__init__()
-        self.config, self.student = config, student
-        self.teacher = require_teacher(teacher, "response")
+        super().__init__(student, teacher)
+        self.config = config
         self.needs = ("depth",) if config.label_weight else ()
         self.streams = ("main", "auxiliary") if config.auxiliary_ratio else ("main",)
-
-    def trainable(self, phase: str) -> Iterable[nn.Parameter]:
-        """The student."""
-        return self.student.parameters()
 
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Distance to the teacher on all pictures, distance to the truth on the labelled ones."""
@@ -78,13 +55,10 @@ class Response(Method):
             teacher = self.run(self.teacher.depth, clean)
         output = self.run(self.student, seen)
         depths = self.enlarged_depths(output, teacher)
-        share = 1 - self.config.label_weight
-        terms = {"imitation": share * mean_of(self._distance(depth, teacher, valid) for depth in depths)}
-        if self.config.gradient_weight:
-            matched = mean_of(gradient_matching(depth, teacher, valid) for depth in depths)
-            terms["gradient"] = share * self.config.gradient_weight * matched
+        terms = imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)
         if self.config.label_weight:
             labelled = mean_of(self._label(depth[: len(frames.image)], frames) for depth in depths)
+            terms = {name: (1 - self.config.label_weight) * term for name, term in terms.items()}
             terms["label"] = self.config.label_weight * labelled
         self.monitors = {"disp_std": output.disp.detach().flatten(1).std(1).mean()}
         return terms
@@ -101,13 +75,6 @@ class Response(Method):
         seen = torch.cat([frames.jittered[:count] for frames, count in parts])
         return clean, seen, torch.cat([_valid(frames)[:count] for frames, count in parts])
 
-    def _distance(self, student: Tensor, teacher: Tensor, valid: Tensor) -> Float[Tensor, ""]:
-        """The configured loss; `three_term` in metres, true or nominal."""
-        metres: float | Tensor = 1.0
-        if self.config.loss == "three_term" and self.teacher.unit != "metres":
-            metres = self.config.typical_depth / teacher.flatten(1).median(1).values[:, None, None, None]
-        return LOSSES[self.config.loss](student * metres, teacher * metres, valid)
-
     def _label(self, student: Tensor, frames: FrameBatch) -> Float[Tensor, ""]:
         """Distance to measured depth in the student's range, scale left to the teacher if it is relative."""
         assert frames.depth is not None
@@ -117,16 +84,10 @@ class Response(Method):
             return log_l1(student, frames.depth, valid)
         return scale_invariant(student, frames.depth, valid, share=1.0)
 
-    def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
-        """Input, student, teacher, difference."""
-        frames = batch["main"]
-        student = self.student.depth(self.run(self.student, frames.image).disp)
-        return imitation_pictures(frames, student, self.teacher.depth(frames.image))
-
     @property
     def unit(self) -> Unit:
         """The teacher's, unless the loss takes its scale out."""
-        return "relative" if self.config.loss == "affine_invariant" else self.teacher.unit
+        return self.config.unit(self.teacher.unit)
 
 
 def _valid(frames: FrameBatch) -> Bool[Tensor, "b 1 h w"]:

@@ -1,7 +1,7 @@
 """What a teacher gives, and the wrapper that keeps it as it is."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class Frozen(nn.Module):
 class Teacher(nn.Module, ABC):
     """Answers depth, and features where it has them, for the pictures a student sees."""
 
-    gives: ClassVar[tuple[str, ...]] = ("depth",)
+    gives: tuple[str, ...] = ("depth",)  # of "depth", "features", "statistics" (of BatchNorm); by its network
     unit: Literal["relative", "metres"] = "relative"
     depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
 
@@ -45,4 +45,8 @@ class Teacher(nn.Module, ABC):
 
     def features(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
         """Encoder maps, finest first; none unless `gives` says so."""
+        return ()
+
+    def norm_layers(self) -> tuple[nn.BatchNorm2d, ...]:
+        """Layers that remember the statistics of what it learned from; none unless `gives` says so."""
         return ()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lumde.models import DepthModel, load, resize_disparity
 from lumde.registry import Named
@@ -13,9 +13,9 @@ from lumde.teachers.base import Frozen, Teacher
 
 
 class RunTeacher(Teacher):
-    """A run, checkpoint or model folder of ours: depth and encoder features."""
+    """A run, checkpoint or model folder of ours: depth, encoder features and, with BatchNorm, statistics."""
 
-    gives = ("depth", "features")
+    gives: tuple[str, ...] = ("depth", "features")
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -32,6 +32,8 @@ class RunTeacher(Teacher):
         self.unit = model.config.unit
         self.depth_range = (model.net.config.min_depth, model.net.config.max_depth)
         self.model = Frozen(model)
+        if self.norm_layers():
+            self.gives = (*self.gives, "statistics")
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size; the network sees them at its own."""
@@ -49,3 +51,7 @@ class RunTeacher(Teacher):
     def features(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
         """Encoder maps at the model's input size, finest first."""
         return self.depth_and_features(images)[1]
+
+    def norm_layers(self) -> tuple[nn.BatchNorm2d, ...]:
+        """Every BatchNorm of the network, in its order."""
+        return tuple(module for module in self.model.modules() if isinstance(module, nn.BatchNorm2d))

@@ -28,6 +28,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "auxiliary_ratio": 0.5,
     },
     "depth_probability": {},
+    "data_free": {},
 }
 STUDENTS = {"depth_probability": {"bins": 16}}  # what a method asks of its student
 
@@ -35,7 +36,7 @@ STUDENTS = {"depth_probability": {"bins": 16}}  # what a method asks of its stud
 class FixedTeacher(Teacher):
     """A small network as teacher, without a folder."""
 
-    gives = ("depth", "features")
+    gives = ("depth", "features", "statistics")
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +47,9 @@ class FixedTeacher(Teacher):
 
     def features(self, images):
         return self.net(images).features
+
+    def norm_layers(self):
+        return tuple(m for m in self.net.modules() if isinstance(m, nn.BatchNorm2d))
 
 
 def make(name: str) -> Method:
@@ -74,6 +78,7 @@ def batch() -> dict[str, FrameBatch]:
         source_from_target=torch.eye(4).expand(2, 2, 4, 4),
         depth=1 + 10 * torch.rand(2, 1, 32, 64, generator=generator),
         mask=torch.ones(2, 1, 32, 64, dtype=torch.bool),
+        object_ids=torch.randint(0, 5, (2, 1, 32, 64), generator=generator),
         keys=("a/0", "a/1"),
     )
     auxiliary = FrameBatch(image=sources[:, 0], jittered=sources[:, 0], intrinsics=intrinsics)

@@ -1,0 +1,101 @@
+"""How far a student's depth is from its teacher's: what every method that only imitates has in common."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from lumde.losses.imitation import affine_invariant, scale_invariant, structural, three_term
+from lumde.losses.pixelwise import gradient_matching, log_l1
+from lumde.methods.base import Method, Streams, imitation_pictures, mean_of, require_teacher
+from lumde.nets.base import DepthNet
+from lumde.structures import Unit
+from lumde.teachers.base import Teacher
+
+LOSSES = {
+    "log_l1": log_l1,
+    "three_term": three_term,
+    "structural": structural,
+    "scale_invariant": scale_invariant,
+    "affine_invariant": affine_invariant,
+}
+
+
+class Imitator(Method):
+    """A method whose student learns from its teacher's depth; subclasses add the terms."""
+
+    teacher_gives: tuple[str, ...] = ("depth",)
+    teacher: Teacher
+
+    def __init__(self, student: DepthNet, teacher: Teacher | None) -> None:
+        """Join student and frozen teacher; ConfigError without one."""
+        super().__init__()
+        self.student = student
+        self.teacher = require_teacher(teacher, type(self).__name__)
+
+    def trainable(self, phase: str) -> Iterable[nn.Parameter]:
+        """The student."""
+        return self.student.parameters()
+
+    def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
+        """Input, student, teacher, difference."""
+        frames = batch["main"]
+        student = self.student.depth(self.run(self.student, frames.image).disp)
+        return imitation_pictures(frames, student, self.teacher.depth(frames.image))
+
+    @property
+    def unit(self) -> Unit:
+        """The teacher's."""
+        return self.teacher.unit
+
+
+@dataclass(kw_only=True)
+class ImitationConfig:
+    """A distance between depth maps; a term of weight 0 is left out."""
+
+    # three_term is that of Hu et al. 2019; log_l1 is plain imitation; affine_invariant suits teachers that
+    # know disparity only up to scale and shift.
+    loss: Literal["log_l1", "three_term", "structural", "scale_invariant", "affine_invariant"] = "log_l1"
+    gradient_weight: float = 0.0  # of multi-scale gradient matching beside it
+    # Metres that a relative teacher's median depth of a picture stands for: `three_term` has a constant in
+    # metres. About 15 for streets, 2.5 for rooms; what is in metres stays as it is.
+    typical_depth: float = 2.5
+
+    def __post_init__(self) -> None:
+        """Refuse what no distance can be made of."""
+        if self.gradient_weight < 0 or self.typical_depth <= 0:
+            raise ValueError("gradient_weight must be >= 0 and typical_depth > 0")
+
+    def unit(self, of_teacher: Unit) -> Unit:
+        """Unit of what is learned: the teacher's, unless the loss takes its scale out."""
+        return "relative" if self.loss == "affine_invariant" else of_teacher
+
+
+def imitation_terms(
+    config: ImitationConfig,
+    depths: Iterable[Float[Tensor, "b 1 h w"]],
+    teacher: Float[Tensor, "b 1 h w"],
+    valid: Bool[Tensor, "b 1 h w"] | None,
+    unit: Unit,
+) -> dict[str, Float[Tensor, ""]]:
+    """Distances of a student's depths (one per scale, of the teacher's size) to the teacher's.
+
+    Args:
+        config: which distance.
+        depths: the student's.
+        teacher: depth in `unit`, without gradient.
+        valid: pixels that count; None = all.
+        unit: of the teacher.
+    """
+    metres: float | Tensor = 1.0
+    if config.loss == "three_term" and unit != "metres":
+        metres = config.typical_depth / teacher.flatten(1).median(1).values[:, None, None, None]
+    depths = list(depths)
+    distance = LOSSES[config.loss]
+    terms = {"imitation": mean_of(distance(depth * metres, teacher * metres, valid) for depth in depths)}
+    if config.gradient_weight:
+        matched = mean_of(gradient_matching(depth, teacher, valid) for depth in depths)
+        terms["gradient"] = config.gradient_weight * matched
+    return terms

@@ -1,0 +1,117 @@
+"""Nothing real can come in; objects are pasted where they are nearer; repainting moves no edge."""
+
+import pytest
+import torch
+
+from lumde.data import DATASETS
+from lumde.engine.run import _checked, _require_fit, load_config
+from lumde.errors import ConfigError
+from lumde.methods.data_free import DataFree, mixed
+from lumde.nets.depth_small import DepthSmall
+from lumde.nets.image_transform import REACH, ImageTransform
+from lumde.packaged import package_file
+from lumde.structures import FrameBatch
+from lumde.teachers.base import Teacher
+
+
+class Plain(Teacher):
+    """A teacher without BatchNorm, as transformers are."""
+
+    gives = ("depth", "features")
+
+    def depth(self, images):
+        return images.mean(1, keepdim=True) + 1
+
+
+def two_pictures() -> FrameBatch:
+    """Picture 0 is black and 5 m away; picture 1 is white with things 1 (2 m), 2 (9 m) and sky."""
+    image = torch.stack([torch.zeros(3, 1, 4), torch.ones(3, 1, 4)])
+    depth = torch.tensor([[5.0, 5.0, 0.0, 5.0], [2.0, 9.0, 9.0, 0.0]]).view(2, 1, 1, 4)
+    ids = torch.tensor([[7, 7, 0, 7], [1, 2, 2, 0]]).view(2, 1, 1, 4)
+    return FrameBatch(
+        image=image, jittered=image, intrinsics=torch.eye(3).expand(2, 3, 3), depth=depth, object_ids=ids
+    )
+
+
+def test_objects_are_pasted_only_where_they_are_nearer():
+    torch.manual_seed(0)
+    seen = mixed(two_pictures(), 1.0)
+    # thing 1 is nearer, thing 2 is behind the black surface but before its sky, sky is never pasted
+    assert seen[0, 0, 0].tolist() == [1.0, 0.0, 1.0, 0.0]
+    # into picture 1 come the 5 m surface where 9 m and sky were
+    assert seen[1, 0, 0].tolist() == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_no_share_no_paste_and_objects_come_whole():
+    assert torch.equal(mixed(two_pictures(), 0.0), two_pictures().image)
+    shares = []
+    for seed in range(40):
+        torch.manual_seed(seed)
+        shares.append(mixed(two_pictures(), 0.5)[0, 0, 0].tolist())
+    assert {tuple(row) for row in shares} == {(0, 0, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (1, 0, 1, 0)}
+
+
+def test_only_simulated_frames_are_accepted():
+    """Every dataset of recordings lacks object ids, which the method needs: none can reach it."""
+    for name, dataset in DATASETS.items():
+        if name == "synthetic":
+            assert set(DataFree.needs) <= set(dataset.provides)
+            continue
+        with pytest.raises(ConfigError, match="object_ids"):
+            _checked(dataset.__new__(dataset), DataFree.needs, "main", name)
+
+
+def test_a_teacher_without_statistics_is_refused_unless_nothing_is_repainted():
+    config = load_config(package_file("configs", "data_free", ".yaml"), [])
+    student = DepthSmall(DepthSmall.Config(size="tiny"))
+    with pytest.raises(ConfigError, match="does not give statistics"):
+        _require_fit(config, DataFree(DataFree.Config(name="data_free"), student, Plain()), Plain())
+    plain = DataFree(DataFree.Config(name="data_free", transform=False), student, Plain())
+    _require_fit(config, plain, Plain())
+    assert not list(plain.trainable("generator"))
+
+
+def test_repainting_begins_as_nothing_and_reaches_no_farther_than_stated():
+    torch.manual_seed(0)
+    net, picture = ImageTransform(), torch.rand(1, 3, 24, 24)
+    assert torch.equal(net(picture), picture)
+    torch.nn.init.normal_(net.layers[-1].weight)
+    changed = picture.clone()
+    changed[..., 12, 12] = 1 - changed[..., 12, 12]
+    moved = ((net(picture) - net(changed)).abs() > 0).any(1)[0].nonzero() - 12
+    assert 0 < moved.abs().max() <= REACH < 8  # the field of view stays under 16 pixels
+
+
+def test_the_painter_brings_pictures_nearer_to_what_the_teacher_learned_from():
+    torch.manual_seed(0)
+    from lumde.teachers.base import Frozen
+
+    class Known(Teacher):
+        gives = ("depth", "statistics")
+
+        def __init__(self):
+            super().__init__()
+            net = DepthSmall(DepthSmall.Config(size="tiny"))
+            for _ in range(60):
+                net.train()(0.3 * torch.rand(4, 3, 32, 64))  # it only ever saw dark pictures
+            self.net = Frozen(net)
+
+        def depth(self, images):
+            return self.net.net.depth(self.net(images).disp)
+
+        def norm_layers(self):
+            return tuple(m for m in self.net.modules() if isinstance(m, torch.nn.BatchNorm2d))
+
+    config = DataFree.Config(name="data_free", mix_share=0.0, identity_weight=0.1)
+    method = DataFree(config, DepthSmall(DepthSmall.Config(size="tiny")), Known()).train()
+    bright = 0.5 + 0.5 * torch.rand(4, 3, 32, 64)
+    frames = {"main": FrameBatch(image=bright, jittered=bright, intrinsics=torch.eye(3).expand(4, 3, 3))}
+    optimizer = torch.optim.Adam(method.trainable("generator"), 1e-2)
+    gaps = []
+    for step in range(30):
+        terms = method.terms(frames, "generator", step)
+        gaps.append(terms["statistics"].item())
+        optimizer.zero_grad()
+        sum(terms.values()).backward()
+        optimizer.step()
+    assert gaps[-1] < 0.5 * gaps[0]
