@@ -22,6 +22,7 @@ REQUIRED = [
 ]
 EXTRAS = {
     "nyu": ["h5py"],
+    "hf": ["transformers>=5.0"],
     "dev": [
         "beartype>=0.20",
         "build",
@@ -32,6 +33,7 @@ EXTRAS = {
         "pytest-xdist",
         "ruff==0.17.*",  # likewise
         "setuptools>=69",
+        "transformers>=5.0",
         "types-PyYAML",
     ],
 }

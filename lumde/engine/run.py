@@ -104,6 +104,8 @@ def train(
     with RunLog(out, loop.steps, loop.step, quiet) as log:
         for problem in found[1] if found else ():
             log.say(f"skipped a damaged checkpoint: {problem}")
+        for note in _teacher_notes(parts, loop.step):
+            log.say(note)
         loop.run(out, log, parts.validation)
         loop.refresh_model()
         result = _result(config, loop, parts.validation)
@@ -134,6 +136,12 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
         Validation.build(config.validation, config.snippets, method, model) if config.validation else None
     )
     return Parts(method, _streams(config, method, device, opened), model, validation, device)
+
+
+def _teacher_notes(parts: Parts, step: int) -> list[str]:
+    """What a teacher has to say of the batch that the run goes on with."""
+    teacher = getattr(parts.method, "teacher", None)
+    return [] if teacher is None else teacher.begin(parts.streams["main"].at(step).image)
 
 
 def _model_config(config: TrainConfig, method: Method) -> ModelConfig:

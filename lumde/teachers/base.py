@@ -33,6 +33,10 @@ class Teacher(nn.Module, ABC):
     unit: Literal["relative", "metres"] = "relative"
     depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
 
+    def begin(self, images: Float[Tensor, "b 3 h w"]) -> list[str]:
+        """Look at the first frames before anything is learned; what is answered is told to the user."""
+        return []
+
     @abstractmethod
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size, fp32, in `unit`; images are RGB in [0, 1]."""

@@ -1,0 +1,116 @@
+"""A foundation model saved here, tiny and random, is read back and used; nothing is downloaded."""
+
+import json
+
+import pytest
+import torch
+
+from lumde.errors import CheckpointError, ConfigError
+from lumde.teachers.foundation import FARTHEST, FoundationTeacher, _polarity, _stretched
+
+transformers = pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("foundation")
+    backbone = transformers.Dinov2Config(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=56,
+        patch_size=14,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+        reshape_hidden_states=False,
+        apply_layernorm=True,
+    )
+    config = transformers.DepthAnythingConfig(
+        backbone_config=backbone,
+        reassemble_hidden_size=16,
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        head_hidden_size=8,
+        patch_size=14,
+    )
+    torch.manual_seed(0)
+    transformers.DepthAnythingForDepthEstimation(config).save_pretrained(path)
+    size = {"height": 56, "width": 56}
+    transformers.DPTImageProcessor(size=size, keep_aspect_ratio=True, ensure_multiple_of=14).save_pretrained(
+        path
+    )
+    return path
+
+
+def teacher(folder, **options) -> FoundationTeacher:
+    return FoundationTeacher(FoundationTeacher.Config(path=str(folder), **options))
+
+
+def test_it_answers_depth_of_the_pictures_size_and_stays_frozen(folder):
+    model = teacher(folder).train()
+    images = torch.rand(2, 3, 48, 80)
+    depth = model.depth(images)
+    assert depth.shape == (2, 1, 48, 80) and depth.dtype == torch.float32
+    assert depth.min() >= 1 and depth.max() <= FARTHEST * 1.001
+    assert model.gives == ("depth",) and model.unit == "relative"
+    assert not any(module.training for module in model.model.modules())
+    assert not any(p.requires_grad for p in model.parameters())
+    assert torch.equal(depth, model.depth(images))
+
+
+def test_it_sees_what_its_preprocessing_makes_of_a_picture(folder):
+    """The same as by the library's own pipeline: processor, model, enlargement."""
+    model = teacher(folder, answers="disparity")
+    images = torch.rand(1, 3, 48, 80)
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    net = transformers.AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True).eval()
+    with torch.no_grad():
+        output = net(**processor(images=images, do_rescale=False, return_tensors="pt"))
+        (found,) = processor.post_process_depth_estimation(output, target_sizes=[(48, 80)])
+    torch.testing.assert_close(model.depth(images), 1 / _stretched(found["predicted_depth"][None, None]))
+
+
+def test_polarity_is_told_and_doubted_where_frames_say_otherwise(folder):
+    ramp = torch.linspace(0, 1, 20).view(1, 1, 20, 1).expand(3, 1, 20, 8)
+    assert _polarity(ramp) == "disparity" and _polarity(1 - ramp) == "depth"
+    model = teacher(folder)
+    model._answer = lambda images: 1 - ramp
+    said = model.begin(torch.rand(3, 3, 20, 8))
+    assert "read as disparity" in said[0] and "look like depth" in said[1]
+    model.answers = None  # of a kind that nobody knows: what is seen decides
+    assert "read as depth" in model.begin(torch.rand(3, 3, 20, 8))[0]
+    depth = model.depth(torch.rand(3, 3, 20, 8))
+    assert (depth.diff(dim=2) <= 1e-4).all()  # the ramp fell: the bottom is near
+
+
+def test_stretched_disparity_by_hand():
+    disparity = torch.linspace(3.0, 7.0, 1001).view(1, 1, 7, 143)
+    found = _stretched(disparity).flatten()
+    assert found[0] == pytest.approx(1 / FARTHEST) and found[-1] == 1
+    assert found[500] == pytest.approx((1 + 1 / FARTHEST) / 2, abs=1e-4)
+
+
+def test_what_is_no_model_is_refused(folder, tmp_path):
+    with pytest.raises(ConfigError, match="neither a folder nor a name"):
+        teacher("../../etc passwd")
+    with pytest.raises(CheckpointError, match="no depth model"):
+        teacher(tmp_path)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in folder.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    (broken / "model.safetensors").write_bytes(b"\x80\x04garbage")
+    with pytest.raises(CheckpointError, match="broken"):
+        teacher(broken)
+    config = json.loads((folder / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps(config | {"model_type": "resnet"}))
+    with pytest.raises(CheckpointError, match="broken"):
+        teacher(broken)
+
+
+def test_pickled_weights_are_not_read(folder, tmp_path):
+    for name in ("config.json", "preprocessor_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError):
+        teacher(tmp_path)
