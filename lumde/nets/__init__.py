@@ -8,6 +8,7 @@ from lumde.nets.depth_light import DepthLight
 from lumde.nets.depth_mobile import DepthMobile
 from lumde.nets.depth_resnet import DepthResnet
 from lumde.nets.depth_small import DepthSmall
+from lumde.nets.depth_transformer import DepthTransformer
 from lumde.nets.pose_correlation import PoseCorrelation
 from lumde.nets.pose_resnet import PoseResnet
 from lumde.nets.pose_small import PoseSmall
@@ -18,6 +19,7 @@ DEPTH_NETS: dict[str, type[DepthNet]] = {
     "depth_mobile": DepthMobile,
     "depth_light": DepthLight,
     "depth_fusion": DepthFusion,
+    "depth_transformer": DepthTransformer,
 }
 POSE_NETS: dict[str, type[PoseNet]] = {
     "pose_small": PoseSmall,

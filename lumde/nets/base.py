@@ -175,6 +175,31 @@ def tapped_maps(
     return tuple(maps)
 
 
+def climbed(
+    narrow: nn.ModuleList, join: nn.ModuleList, features: tuple[Float[Tensor, "b _ _ _"], ...], last: int = 0
+) -> list[Float[Tensor, "b _ _ _"]]:
+    """The decoder's maps at stage `last` (0 = 1/2) to 1/16: narrow, double, join the encoder's map."""
+    maps: list[Tensor] = []
+    x = features[-1]
+    for stage in range(len(join) - 1, last - 1, -1):
+        x = F.interpolate(narrow[stage](x), scale_factor=2.0, mode="nearest")
+        x = join[stage](torch.cat((x, features[stage]), dim=1))
+        maps.append(x)
+    return maps[::-1]
+
+
+def half_output(
+    heads: nn.ModuleList,
+    maps: list[Float[Tensor, "b _ _ _"]],
+    features: tuple[Float[Tensor, "b _ _ _"], ...],
+    scales: int,
+) -> DepthOutput:
+    """The answer of a decoder that stops at half size: heads at 1/2, 1/4, ..., the first one enlarged."""
+    disps = [fp32_sigmoid_head(head, x) for head, x in zip(heads, maps, strict=False)]
+    full = F.interpolate(disps[0], scale_factor=2.0, mode="bilinear", align_corners=False)
+    return DepthOutput(disps=(full, *disps)[:scales], features=features)
+
+
 def separable(channels_in: int, channels: int) -> nn.Sequential:
     """Depthwise 3x3, pointwise, normalisation, ReLU."""
     return nn.Sequential(

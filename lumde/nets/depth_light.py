@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lumde.nets.base import DepthNet, fp32_sigmoid_head, separable
+from lumde.nets.base import DepthNet, climbed, half_output, separable
 from lumde.nets.bins import make_bins, quarter_output
 from lumde.structures import DepthOutput
 
@@ -75,18 +74,11 @@ class DepthLight(DepthNet):
 
     def decode(self, features: tuple[Float[Tensor, "b _ _ _"], ...]) -> DepthOutput:
         """Answer `config.scales` disparities from five maps of the encoder's sizes."""
-        x = features[-1]
-        disps: list[Tensor] = []
-        for stage in (3, 2, 1, 0):
-            x = F.interpolate(self.narrow[stage](x), scale_factor=2.0, mode="nearest")
-            x = self.join[stage](torch.cat((x, features[stage]), dim=1))
-            if self.bins is not None and stage == QUARTER:
-                disp, probabilities = self.bins(x)
-                return quarter_output(disp, probabilities, features, self.config.scales)
-            if stage < len(self.heads):
-                disps.append(fp32_sigmoid_head(self.heads[stage], x))
-        full = F.interpolate(disps[-1], scale_factor=2.0, mode="bilinear", align_corners=False)
-        return DepthOutput(disps=(full, *disps[::-1])[: self.config.scales], features=features)
+        maps = climbed(self.narrow, self.join, features, QUARTER if self.bins is not None else 0)
+        if self.bins is not None:
+            disp, probabilities = self.bins(maps[0])
+            return quarter_output(disp, probabilities, features, self.config.scales)
+        return half_output(self.heads, maps, features, self.config.scales)
 
 
 def _stages(used: range, channels: list[tuple[int, int]]) -> nn.ModuleList:

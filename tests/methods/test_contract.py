@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+from method_parts import FixedTeacher, frames_of
 from torch import nn
 
 from lumde.methods import METHODS
 from lumde.methods.base import Method
 from lumde.nets.depth_small import DepthSmall
 from lumde.structures import FrameBatch
-from lumde.teachers.base import Frozen, Teacher
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "photometric": {"pose": {"name": "pose_small"}},
@@ -27,29 +27,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "label_weight": 0.5,
         "auxiliary_ratio": 0.5,
     },
+    "attentive_feature": {"ghost_step": 0, "feature_step": 0},
     "depth_probability": {},
     "data_free": {},
 }
 STUDENTS = {"depth_probability": {"bins": 16}}  # what a method asks of its student
-
-
-class FixedTeacher(Teacher):
-    """A small network as teacher, without a folder."""
-
-    gives = ("depth", "features", "statistics")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = Frozen(DepthSmall(DepthSmall.Config(size="tiny")))
-
-    def depth(self, images):
-        return self.net.net.depth(self.net(images).disp)
-
-    def features(self, images):
-        return self.net(images).features
-
-    def norm_layers(self):
-        return tuple(m for m in self.net.modules() if isinstance(m, nn.BatchNorm2d))
 
 
 def make(name: str) -> Method:
@@ -64,24 +46,10 @@ def make(name: str) -> Method:
 
 @pytest.fixture
 def batch() -> dict[str, FrameBatch]:
-    generator = torch.Generator().manual_seed(1)
-    image = torch.rand(2, 3, 32, 64, generator=generator)
-    sources = torch.rand(2, 2, 3, 32, 64, generator=generator)
-    intrinsics = torch.tensor([[40.0, 0, 31.5], [0, 40.0, 15.5], [0, 0, 1]]).expand(2, 3, 3)
-    frames = FrameBatch(
-        image=image,
-        jittered=image,
-        intrinsics=intrinsics,
-        sources=sources,
-        sources_jittered=sources,
-        offsets=(-1, 1),
-        source_from_target=torch.eye(4).expand(2, 2, 4, 4),
-        depth=1 + 10 * torch.rand(2, 1, 32, 64, generator=generator),
-        mask=torch.ones(2, 1, 32, 64, dtype=torch.bool),
-        object_ids=torch.randint(0, 5, (2, 1, 32, 64), generator=generator),
-        keys=("a/0", "a/1"),
+    frames = frames_of(2)
+    auxiliary = FrameBatch(
+        image=frames.sources[:, 0], jittered=frames.sources[:, 0], intrinsics=frames.intrinsics
     )
-    auxiliary = FrameBatch(image=sources[:, 0], jittered=sources[:, 0], intrinsics=intrinsics)
     return {"main": frames, "auxiliary": auxiliary}
 
 

@@ -1,0 +1,120 @@
+"""DisDepth: a transformer's features, made fit for a small convolutional decoder, as the student's model.
+
+Source: Zheng et al. 2024, arXiv:2404.16386: acclimation of the teacher's features through a ghost decoder (a
+frozen copy of the student's), and attention that picks the regions worth imitating, are the paper's. All
+formulas, weights, and that the ghost is copied after a warm-up (before it the decoder knows nothing), are
+ours: only its abstract and review were at hand.
+"""
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lumde.losses.feature import attentive_distance, plain_distance
+from lumde.losses.pixelwise import log_l1
+from lumde.methods.base import Streams
+from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
+from lumde.nets.base import DepthNet
+from lumde.registry import Named
+from lumde.structures import DepthOutput, FrameBatch
+from lumde.teachers.base import Frozen, Teacher
+
+PROBE = 64  # pixels, side of the picture that tells how many channels maps have
+
+
+class AttentiveFeature(Imitator):
+    """Imitate the teacher's depth and, where it attends, its features as a small decoder can use them."""
+
+    phases = ("student", "acclimate")
+    teacher_gives = ("depth", "features")
+    source = "DisDepth, arXiv:2404.16386; formulas, weights and schedule are ours"
+
+    @dataclass(kw_only=True)
+    class Config(Named, ImitationConfig):
+        """Weights and schedule."""
+
+        feature_weight: float = 0.1
+        attention: Literal["attentive", "plain"] = "attentive"  # plain: every pixel alike, the reference row
+        ghost_step: int = 500  # when the student's decoder is copied and acclimation begins
+        feature_step: int = 1000  # when the student begins to imitate features
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.feature_weight < 0 or not 0 <= self.ghost_step <= self.feature_step:
+                raise ValueError("feature_weight >= 0 and 0 <= ghost_step <= feature_step needed")
+
+    ghost_made: Tensor
+
+    def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
+        """Join student and frozen teacher; an adapter per level turns its channels into the student's."""
+        super().__init__(student, teacher)
+        self.config = config
+        self.ghost = Frozen(copy.deepcopy(student))
+        self.register_buffer("ghost_made", torch.zeros((), dtype=torch.bool))
+        picture = torch.zeros(1, 3, PROBE, PROBE)
+        with torch.no_grad():
+            theirs = self.teacher.features(picture)
+            ours = copy.deepcopy(student).eval()(picture).features
+        self.levels = min(len(ours), len(theirs))  # counted from the coarsest
+        channels = zip(theirs[-self.levels :], ours[-self.levels :], strict=True)
+        self.adapters = nn.ModuleList(_adapter(a.shape[1], b.shape[1]) for a, b in channels)
+
+    def trainable(self, phase: str) -> Iterable[nn.Parameter]:
+        """The student, or the adapters."""
+        return self.student.parameters() if phase == "student" else self.adapters.parameters()
+
+    def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
+        """Imitation of depth and, later, of features; acclimation of the teacher's in between."""
+        frames = batch["main"]
+        if phase == "acclimate":
+            return self._acclimation(frames) if step >= self.config.ghost_step else {}
+        with torch.no_grad():
+            teacher, features = self.run(self.teacher.depth_and_features, frames.image)
+        output = self.run(self.student, frames.jittered)
+        depths = self.enlarged_depths(output, teacher)
+        terms = imitation_terms(self.config, depths, teacher, frames.mask, self.teacher.unit)
+        if self.config.feature_weight and step >= self.config.feature_step:
+            with torch.no_grad():
+                wanted = self._acclimated(features, output.features)
+            distance = attentive_distance if self.config.attention == "attentive" else plain_distance
+            pairs = zip(output.features[-self.levels :], wanted, strict=True)
+            gap = torch.stack([distance(ours.float(), theirs.float()) for ours, theirs in pairs]).mean()
+            terms["feature"] = self.config.feature_weight * gap
+        return terms
+
+    def _acclimation(self, frames: FrameBatch) -> dict[str, Float[Tensor, ""]]:
+        """What the ghost decoder makes of the adapted features shall be the teacher's depth."""
+        if not self.ghost_made:
+            self.ghost.net.load_state_dict(self.student.state_dict())  # and now it stays as it is
+            self.ghost_made.fill_(True)
+        with torch.no_grad():
+            teacher, features = self.run(self.teacher.depth_and_features, frames.image)
+            like = self.run(self.ghost, frames.image).features
+        output = self.run(self._decoded, *like[: -self.levels], *self._acclimated(features, like))
+        depth = self.enlarged_depths(output, teacher)[0]
+        return {"acclimation": log_l1(depth, teacher, frames.mask)}
+
+    def _decoded(self, *features: Tensor) -> DepthOutput:
+        """What the ghost's decoder answers."""
+        return cast(DepthNet, self.ghost.net).decode(features)
+
+    def _acclimated(
+        self, features: tuple[Tensor, ...], like: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "b _ _ _"], ...]:
+        """The teacher's maps with the channels and sizes of the student's."""
+        levels = zip(self.adapters, features[-self.levels :], like[-self.levels :], strict=True)
+        return tuple(
+            F.interpolate(self.run(adapter, theirs), ours.shape[-2:], mode="bilinear", align_corners=False)
+            for adapter, theirs, ours in levels
+        )
+
+
+def _adapter(channels_in: int, channels: int) -> nn.Sequential:
+    """Pointwise and normalised per sample: what one picture teaches does not depend on its batch."""
+    return nn.Sequential(nn.Conv2d(channels_in, channels, 1), nn.GroupNorm(1, channels))

@@ -1,0 +1,52 @@
+"""The ghost decoder is copied once and stays; acclimation makes a teacher's features speak through it."""
+
+import torch
+from method_parts import FixedTeacher, frames_of
+
+from lumde.methods.attentive_feature import AttentiveFeature
+from lumde.nets.depth_small import DepthSmall
+
+
+def made(**options) -> AttentiveFeature:
+    torch.manual_seed(0)
+    config = AttentiveFeature.Config(name="attentive_feature", **options)
+    return AttentiveFeature(config, DepthSmall(DepthSmall.Config(size="tiny", scales=1)), FixedTeacher())
+
+
+def test_phases_begin_at_their_steps():
+    method, batch = made(ghost_step=3, feature_step=5).train(), {"main": frames_of(2)}
+    assert method.terms(batch, "acclimate", 2) == {}
+    assert set(method.terms(batch, "student", 4)) == {"imitation"}
+    assert set(method.terms(batch, "acclimate", 3)) == {"acclimation"}
+    assert set(method.terms(batch, "student", 5)) == {"imitation", "feature"}
+
+
+def test_the_ghost_is_the_student_at_its_step_and_never_again():
+    method, batch = made(ghost_step=1, feature_step=9).train(), {"main": frames_of(2)}
+    with torch.no_grad():
+        for p in method.student.parameters():
+            p.add_(0.05)
+    method.terms(batch, "acclimate", 1)
+    copied = {k: v.clone() for k, v in method.ghost.net.state_dict().items()}
+    assert all(torch.equal(copied[k], v) for k, v in method.student.state_dict().items())
+    with torch.no_grad():
+        for p in method.student.parameters():
+            p.add_(0.05)
+    statistics = {k: v.clone() for k, v in method.student.state_dict().items() if "running" in k}
+    method.terms(batch, "acclimate", 2)
+    assert all(torch.equal(copied[k], v) for k, v in method.ghost.net.state_dict().items())
+    now = method.student.state_dict()
+    assert all(torch.equal(v, now[k]) for k, v in statistics.items())  # acclimation leaves the student alone
+
+
+def test_acclimation_brings_the_ghosts_depth_to_the_teachers():
+    method, batch = made(ghost_step=0, feature_step=0).train(), {"main": frames_of(4)}
+    optimizer = torch.optim.Adam(method.trainable("acclimate"), 1e-2)
+    losses = []
+    for step in range(60):
+        (loss,) = method.terms(batch, "acclimate", step).values()
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert losses[-1] < 0.7 * losses[0]

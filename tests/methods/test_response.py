@@ -1,0 +1,80 @@
+import math
+
+import pytest
+import torch
+from method_parts import FixedTeacher, frames_of
+
+from lumde.errors import ConfigError
+from lumde.methods.response import Response
+from lumde.nets.depth_small import DepthSmall
+from lumde.structures import FrameBatch
+
+
+def made(**options) -> Response:
+    torch.manual_seed(0)
+    config = Response.Config(name="response", **options)
+    return Response(config, DepthSmall(DepthSmall.Config(size="tiny", scales=1)), FixedTeacher())
+
+
+def noted(method: Response) -> list[int]:
+    """How many pictures the student sees per call."""
+    seen = []
+    method.student.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    return seen
+
+
+@pytest.mark.parametrize(("ratio", "count"), [(0.0, 4), (0.25, 5), (0.5, 6), (1.0, 8)])
+def test_auxiliary_pictures_join_in_the_stated_ratio(ratio, count):
+    method = made(auxiliary_ratio=ratio)
+    frames = frames_of(4)
+    seen = noted(method)
+    method.terms(
+        {"main": frames, "auxiliary": FrameBatch(frames.image, frames.image, frames.intrinsics)}, "student", 0
+    )
+    assert seen == [count]
+    assert method.streams == (("main", "auxiliary") if ratio else ("main",))
+    assert method.needs_of("auxiliary") == ()
+
+
+def test_a_validation_set_has_the_main_stream_alone():
+    assert set(made(auxiliary_ratio=1.0).terms({"main": frames_of(2)}, "student", 0)) == {"imitation"}
+
+
+def test_plain_imitation_by_hand():
+    """A student that answers the teacher's depth times 2 everywhere is wrong by ln 2."""
+    method, frames = made().eval(), frames_of(2)
+    method.student.depth = lambda disp: 2 * method.teacher.depth(frames.image)
+    assert method.terms({"main": frames}, "student", 0)["imitation"].item() == pytest.approx(
+        math.log(2), abs=1e-5
+    )
+
+
+def test_labels_take_their_share_and_leave_the_scale_to_a_relative_teacher():
+    frames = frames_of(2)
+    whole = made().eval().terms({"main": frames}, "student", 0)["imitation"]
+    method = made(label_weight=0.25).eval()
+    assert method.needs == ("depth",)
+    terms = method.terms({"main": frames}, "student", 0)
+    torch.testing.assert_close(terms["imitation"], 0.75 * whole)
+    frames.depth = 3 * frames.depth
+    scaled = method.terms({"main": frames}, "student", 0)["label"]
+    torch.testing.assert_close(scaled, terms["label"])
+
+
+def test_three_terms_are_taken_in_nominal_metres():
+    """The teacher's scale is arbitrary: ten times the depth of both costs the same."""
+    method, frames = made(loss="three_term").eval(), frames_of(2)
+    plain = method.terms({"main": frames}, "student", 0)["imitation"]
+    depth, disp_to_depth = method.teacher.depth, method.student.depth
+    method.teacher.depth = lambda images: 10 * depth(images)
+    method.student.depth = lambda disp: 10 * disp_to_depth(disp)
+    torch.testing.assert_close(method.terms({"main": frames}, "student", 0)["imitation"], plain)
+
+
+def test_unit_and_missing_teacher():
+    assert made(loss="affine_invariant").unit == "relative"
+    method = made()
+    method.teacher.unit = "metres"
+    assert method.unit == "metres"
+    with pytest.raises(ConfigError, match="teacher: missing"):
+        Response(Response.Config(name="response"), method.student, None)
