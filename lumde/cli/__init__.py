@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from lumde import __version__
 from lumde.errors import DataError, LumdeError, ResourceError, UsageError
 
-VERBS = ("demo", "prepare", "train", "evaluate", "predict", "adapt", "convert", "list")
+VERBS = ("demo", "prepare", "train", "evaluate", "predict", "adapt", "compare", "convert", "list")
 CTRL_C, CLOSED_PIPE, SIGTERM = 130, 141, 143  # the shell's codes: 128 + signal
 
 

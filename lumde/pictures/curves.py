@@ -1,7 +1,7 @@
 """Line plots as inline SVG text: sharp at any zoom, no plotting package."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from html import escape
 
 # (x, y) in drawing order; points with a non-finite number are left out.
@@ -27,16 +27,51 @@ def line_plot(
     lines = {name: points for name, points in lines.items() if points}
     if not lines:
         return ""
+    parts, place = _frame(
+        [x for points in lines.values() for x, _ in points],
+        [y for points in lines.values() for _, y in points],
+        (x_label, y_label),
+        size,
+    )
+    for colour, points in zip(_colours(len(lines)), lines.values(), strict=True):
+        path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in points)
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.8" points="{path}"/>')
+    parts.append("</svg>")
+    return "".join(parts) + _legend(lines)
+
+
+def scatter_plot(
+    points: Mapping[str, tuple[float, float]], x_label: str, y_label: str, size: tuple[int, int] = (640, 360)
+) -> str:
+    """Draw named points with axes and ticks; '' when there is none. Arguments as in `line_plot`."""
+    if not points:
+        return ""
+    xs, ys = zip(*points.values(), strict=True)
+    parts, place = _frame(list(xs), list(ys), (x_label, y_label), size)
+    for colour, (name, (x, y)) in zip(_colours(len(points)), points.items(), strict=True):
+        right, down = place(x, y)
+        parts.append(
+            f'<circle cx="{right:.1f}" cy="{down:.1f}" r="5" fill="{colour}">'
+            f"<title>{escape(name)}</title></circle>"
+        )
+    parts.append("</svg>")
+    return "".join(parts) + _legend(points)
+
+
+def _frame(
+    xs: list[float], ys: list[float], labels: tuple[str, str], size: tuple[int, int]
+) -> tuple[list[str], Callable[[float, float], tuple[float, float]]]:
+    """An opened drawing with grid, ticks and labels, and where in it a point lies."""
     width, height = size
-    x_low, x_high = _limits([x for points in lines.values() for x, _ in points])
-    y_low, y_high = _limits([y for points in lines.values() for _, y in points])
+    x_low, x_high = _limits(xs)
+    y_low, y_high = _limits(ys)
 
     def place(x: float, y: float) -> tuple[float, float]:
         right = _LEFT + (x - x_low) / (x_high - x_low) * (width - _LEFT - _RIGHT)
         down = height - _BOTTOM - (y - y_low) / (y_high - y_low) * (height - _TOP - _BOTTOM)
         return right, down
 
-    parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(y_label)}">']
+    parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(labels[1])}">']
     for value in ticks(y_low, y_high):
         _, down = place(x_low, value)
         parts.append(
@@ -48,12 +83,8 @@ def line_plot(
         parts.append(
             f'<text x="{right:.1f}" y="{height - _BOTTOM + 16}" text-anchor="middle">{value:g}</text>'
         )
-    parts.append(f'<text x="{width - _RIGHT}" y="{height - 4}" text-anchor="end">{escape(x_label)}</text>')
-    for colour, points in zip(_colours(len(lines)), lines.values(), strict=True):
-        path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in points)
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.8" points="{path}"/>')
-    parts.append("</svg>")
-    return "".join(parts) + _legend(lines)
+    parts.append(f'<text x="{width - _RIGHT}" y="{height - 4}" text-anchor="end">{escape(labels[0])}</text>')
+    return parts, place
 
 
 def thin(points: Series, most: int = _MAX_POINTS) -> list[tuple[float, float]]:
@@ -83,7 +114,7 @@ def _colours(count: int) -> list[str]:
     return [LINE_COLOURS[i % len(LINE_COLOURS)] for i in range(count)]
 
 
-def _legend(names: Mapping[str, Series]) -> str:
+def _legend(names: Collection[str]) -> str:
     keys = (
         f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
         for colour, name in zip(_colours(len(names)), names, strict=True)

@@ -50,18 +50,21 @@ def write_report(
         _reproduce(summary),
         _notes(summary),
     ]
-    title = "lumde demo report"
-    page = (
+    files.write_text(path, html_page("lumde demo report", body))
+
+
+def html_page(title: str, parts: Sequence[str]) -> str:
+    """A whole page from parts of its body; empty ones are left out."""
+    return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body><main>\n"
-        + "\n".join(part for part in body if part)
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>\n"
+        + "\n".join(part for part in parts if part)
         + f"\n<footer>lumde {escape(__version__)}. This page contains no scripts and loads "
         "nothing.</footer>"
         "</main></body></html>\n"
     )
-    files.write_text(path, page)
 
 
 def _head(summary: Mapping[str, Any]) -> str:

@@ -1,0 +1,299 @@
+"""A study: rows (trainings) under several seeds, on frozen test sets, with the contrasts that were declared.
+
+Every finished run leaves one small JSON file, and a study that is started again does only what has none.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lumde.config import dump, load, nearest, parse
+from lumde.data import DATASETS
+from lumde.data.base import FrameDataset
+from lumde.engine.run import TrainConfig, load_config
+from lumde.errors import ConfigError
+from lumde.evaluators.accuracy import evaluate_trivial
+from lumde.files import claim_output, parse_yaml, read_json, read_text, write_json, write_text
+from lumde.jobs.compare_run import Run, run_one
+from lumde.metrics.paired import Contrast, contrast, holm
+from lumde.registry import build
+from lumde.report.study import write_study
+
+Say = Callable[[str], None]
+MOST_CONTRASTS = 8  # declared beforehand; more would be fishing
+
+
+@dataclass(kw_only=True)
+class RowConfig:
+    """One way to train, under every seed."""
+
+    config: str  # training config: a packaged name or a file beside the study
+    overrides: tuple[str, ...] = ()  # key.path=value
+    teacher: str = ""  # row that is this one's teacher, under the same seed; its run becomes teacher.path
+    start: str = ""  # row whose weights are the start (student.init)
+    title: str = ""  # as tables call it; "" = the row's name
+
+
+@dataclass(kw_only=True)
+class StudyConfig:
+    """Everything that decides a study."""
+
+    seeds: tuple[int, ...]
+    rows: dict[str, RowConfig]
+    tests: dict[str, Any]  # test sets by name: a dataset's config each
+    overrides: tuple[str, ...] = ()  # of every row, before its own
+    contrasts: dict[str, tuple[str, str]] = field(default_factory=dict)  # title -> row, reference
+    main_test: str = ""  # on which contrasts are judged; "" = the first
+    at_once: int = 1  # runs side by side, each in a process; 0 = all in this one, where peak_mb tells less
+
+    def __post_init__(self) -> None:
+        """Refuse a study that cannot be run, before anything is."""
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: at least one, each once")
+        if not self.rows or not self.tests or self.at_once < 0:
+            raise ValueError("rows and tests must not be empty, at_once at least 0")
+        self._check_rows()
+        if len(self.contrasts) > MOST_CONTRASTS:
+            raise ValueError(f"contrasts: at most {MOST_CONTRASTS}, found {len(self.contrasts)}")
+        if self.main_test and self.main_test not in self.tests:
+            raise ValueError(f"main_test: no test {self.main_test!r}")
+
+    def _check_rows(self) -> None:
+        """Teachers and starts stand before the rows that need them; contrasts name rows."""
+        known: list[str] = []
+        for name, row in self.rows.items():
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"rows.{name}: letters, digits, - and _ only: it becomes a folder")
+            for other in filter(None, (row.teacher, row.start)):
+                if other not in known:
+                    raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
+            known.append(name)
+        for title, pair in self.contrasts.items():
+            for name in pair:
+                if name not in known:
+                    raise ValueError(f"contrasts.{title}: no row {name!r}{nearest(name, known)}")
+
+    @property
+    def judged_on(self) -> str:
+        """The test set of the contrasts."""
+        return self.main_test or next(iter(self.tests))
+
+
+def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
+    """Run what has no result yet, then write tables, figure and contrasts.
+
+    Args:
+        path: the study.
+        out: new folder, or that of the study so far.
+        resume: go on in `out`.
+        say: hears what is going on.
+
+    Returns:
+        What `out`/study.json holds.
+
+    Raises:
+        LumdeError: the child that fits; finished runs keep their results.
+    """
+    study = load(path, StudyConfig)
+    configs = {name: _config_of(study, row, path.parent) for name, row in study.rows.items()}
+    tests = {name: _dataset(name, values) for name, values in study.tests.items()}
+    claim_output(out, resume)
+    _require_same(study, out / "study.yaml")
+    write_text(out / "study.yaml", dump(study))
+    (out / "results").mkdir(exist_ok=True)
+    results = _run_all(study, configs, path.parent, out, say)
+    trivial = {name: evaluate_trivial(dataset) for name, dataset in tests.items()}
+    summary = _summary(study, results, trivial)
+    write_json(out / "study.json", summary)
+    write_study(out, summary)
+    return summary
+
+
+def _config_of(study: StudyConfig, row: RowConfig, folder: Path) -> TrainConfig:
+    """Read a row's config once, so that a wrong key ends the study before its first run."""
+    return load_config(row_config(row, folder), [*study.overrides, *row.overrides])
+
+
+def row_config(row: RowConfig, folder: Path) -> Path:
+    """A file beside the study, or a packaged config."""
+    from lumde.packaged import package_file
+
+    beside = folder / row.config
+    return beside if beside.is_file() else package_file("configs", row.config, ".yaml")
+
+
+def _dataset(name: str, values: Any) -> FrameDataset:
+    part = values.get("name") if isinstance(values, dict) else None
+    if part not in DATASETS:
+        raise ConfigError(f"tests.{name}.name: unknown {part!r}{nearest(str(part), list(DATASETS))}")
+    dataset: FrameDataset = build(DATASETS, parse(values, DATASETS[part].Config))
+    if "depth" not in dataset.provides:
+        raise ConfigError(f"tests.{name}: has no ground truth to test on")
+    return dataset
+
+
+def _require_same(study: StudyConfig, path: Path) -> None:
+    """More seeds, rows or contrasts may join a study; what has run must stay as it was."""
+    if not path.exists():
+        return
+    old = parse_yaml(read_text(path), str(path))
+    new = parse_yaml(dump(study), "study")
+    for name, row in old["rows"].items():
+        if name in new["rows"] and new["rows"][name] != row:
+            raise ConfigError(f"rows.{name}: has changed since it ran in {path.parent}; give it a new name")
+    for key in ("tests", "overrides"):
+        if old[key] != new[key]:
+            raise ConfigError(f"{key}: not those of the study in {path.parent}")
+
+
+def _run_all(
+    study: StudyConfig, configs: dict[str, TrainConfig], folder: Path, out: Path, say: Say
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """Train and test every row under every seed, teachers first; results by row and seed."""
+    results = {
+        (name, seed): read_json(file)
+        for name, seed in _order(study)
+        if (file := out / "results" / f"{name}-seed{seed}.json").exists()
+    }
+    open_runs = [key for key in _order(study) if key not in results]
+    say(f"{len(results)} of {len(results) + len(open_runs)} runs have results")
+
+    def finished(key: tuple[str, int], result: dict[str, Any]) -> None:
+        results[key] = result
+        write_json(out / "results" / f"{key[0]}-seed{key[1]}.json", result)
+        say(f"{key[0]}, seed {key[1]}: {_told(study, result)}")
+
+    def run_of(key: tuple[str, int]) -> Run:
+        say(f"{key[0]}, seed {key[1]} ...")
+        return _run(study, key, folder, out, results)
+
+    if not study.at_once:
+        for key in open_runs:
+            finished(key, run_one(run_of(key)))
+        return results
+    running: dict[Future[dict[str, Any]], tuple[str, int]] = {}
+    # A process per run: memory is measured per process, and nothing leaks from one run into the next.
+    with ProcessPoolExecutor(study.at_once, get_context("spawn"), max_tasks_per_child=1) as pool:
+        while open_runs or running:
+            ready = [key for key in open_runs if _ready(study, key, results)]
+            for key in ready[: study.at_once - len(running)]:
+                open_runs.remove(key)
+                running[pool.submit(run_one, run_of(key))] = key
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                finished(running.pop(future), future.result())
+    return results
+
+
+def _order(study: StudyConfig) -> Iterator[tuple[str, int]]:
+    """Whole seeds one after the other: a study that is cut short is still paired."""
+    for seed in study.seeds:
+        for name in study.rows:
+            yield name, seed
+
+
+def _ready(study: StudyConfig, key: tuple[str, int], results: dict[tuple[str, int], Any]) -> bool:
+    row = study.rows[key[0]]
+    return all((other, key[1]) in results for other in (row.teacher, row.start) if other)
+
+
+def _run(
+    study: StudyConfig, key: tuple[str, int], folder: Path, out: Path, results: dict[tuple[str, int], Any]
+) -> Run:
+    """What one child process is to do."""
+    name, seed = key
+    row = study.rows[name]
+
+    def of(other: str) -> str:
+        return str(out / "runs" / f"{other}-seed{seed}")
+
+    overrides = [*study.overrides, *row.overrides, f"loop.seed={seed}"]
+    overrides += [f"teacher.path={of(row.teacher)}"] if row.teacher else []
+    overrides += [f"student.init={of(row.start)}"] if row.start else []
+    earlier = {other for other in (row.teacher, row.start) if other}
+    before = float(sum(results[other, seed]["total_seconds"] for other in earlier))
+    return Run(
+        config=row_config(row, folder),
+        overrides=tuple(overrides),
+        out=Path(of(name)),
+        tests=study.tests,
+        teacher=Path(of(row.teacher)) if row.teacher else None,
+        seconds_before=before,
+    )
+
+
+def _told(study: StudyConfig, result: dict[str, Any]) -> str:
+    metrics = result["tests"][study.judged_on]["metrics"]
+    return f"abs_rel {metrics['abs_rel']:.4f} on {study.judged_on} after {result['seconds']:.0f} s"
+
+
+def _summary(
+    study: StudyConfig, results: dict[tuple[str, int], dict[str, Any]], trivial: dict[str, Any]
+) -> dict[str, Any]:
+    """Means over seeds of every row and test, and the declared contrasts."""
+    rows = {}
+    for name, row in study.rows.items():
+        runs = [results[name, seed] for seed in study.seeds]
+        tests = {test: _mean([run["tests"][test] for run in runs]) for test in study.tests}
+        facts = ("params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
+        cost = {fact: float(np.mean([run[fact] for run in runs])) for fact in facts}
+        rows[name] = {"title": row.title or name, **cost, "tests": tests}
+    return {
+        "seeds": list(study.seeds),
+        "judged_on": study.judged_on,
+        "rows": rows,
+        "trivial": trivial,
+        "contrasts": _contrasts(study, results),
+        "overrides": list(study.overrides),
+        "tests": study.tests,
+    }
+
+
+def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:
+    """Means over seeds, and the spread of abs_rel between them."""
+    values = {name: float(np.mean([t["metrics"][name] for t in tests])) for name in tests[0]["metrics"]}
+    values["abs_rel_std"] = float(np.std([t["metrics"]["abs_rel"] for t in tests]))
+    agreements = [t["agreement"] for t in tests if t["agreement"] is not None]
+    return {**values, "agreement": float(np.mean(agreements))} if agreements else values
+
+
+def _contrasts(
+    study: StudyConfig, results: dict[tuple[str, int], dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Every declared contrast with its interval, its p-value after Holm, and a verdict."""
+    found = {
+        title: contrast(_errors(study, results, row), _errors(study, results, reference))
+        for title, (row, reference) in study.contrasts.items()
+    }
+    adjusted = holm({title: one.p for title, one in found.items()})
+    return {
+        title: {
+            "row": study.contrasts[title][0],
+            "reference": study.contrasts[title][1],
+            **asdict(one),
+            "ratio": list(one.ratio),
+            "p_holm": adjusted[title],
+            "verdict": _verdict(one, adjusted[title]),
+        }
+        for title, one in found.items()
+    }
+
+
+def _errors(
+    study: StudyConfig, results: dict[tuple[str, int], dict[str, Any]], row: str
+) -> Float[np.ndarray, "seeds worlds"]:
+    """Mean log abs_rel of each test world under each seed."""
+    worlds = [results[row, seed]["tests"][study.judged_on]["worlds"] for seed in study.seeds]
+    return np.array([[by_world[world] for world in worlds[0]] for by_world in worlds])
+
+
+def _verdict(one: Contrast, p_holm: float) -> str:
+    if p_holm >= 0.05 or one.low <= 0 <= one.high:
+        return "neutral"
+    return "helps" if one.mean < 0 else "harms"

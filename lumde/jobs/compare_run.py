@@ -1,0 +1,86 @@
+"""One run of a study, in a process of its own: train, test, measure."""
+
+import resource
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lumde.config import parse
+from lumde.data import DATASETS
+from lumde.data.base import FrameDataset
+from lumde.engine.run import load_config, train
+from lumde.evaluators.accuracy import evaluate_frames, image_predictor
+from lumde.files import read_json
+from lumde.losses.pixelwise import aligned_log_l1
+from lumde.metrics.cost import network_cost
+from lumde.models import DepthModel, load, resize_disparity
+from lumde.registry import build
+
+COMPARED = 64  # frames, evenly spread, on which student and teacher are compared
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to do."""
+
+    config: Path
+    overrides: tuple[str, ...]
+    out: Path
+    tests: Mapping[str, Any]  # configs of test sets by name
+    teacher: Path | None  # run of the teacher, to tell how well it is imitated
+    seconds_before: float  # of training that this run stands on
+
+
+def run_one(run: Run) -> dict[str, Any]:
+    """Train unless that is done already, then test; answers the result, ready for JSON."""
+    config = load_config(run.config, list(run.overrides))
+    finished = run.out / "result.json"
+    training = (
+        read_json(finished) if finished.exists() else train(config, run.out, run.out.exists(), quiet=True)
+    )
+    model = load(run.out).eval()
+    teacher = load(run.teacher).eval() if run.teacher else None
+    tests = {}
+    for name, values in run.tests.items():
+        dataset: FrameDataset = build(DATASETS, parse(values, DATASETS[values["name"]].Config))
+        tests[name] = _test(model, teacher, dataset)
+    return {
+        "steps": training["steps"],
+        "seconds": training["seconds"],
+        "total_seconds": training["seconds"] + run.seconds_before,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        **network_cost(model.net, model.config.height, model.config.width),
+        "tests": tests,
+    }
+
+
+def _test(model: DepthModel, teacher: DepthModel | None, dataset: FrameDataset) -> dict[str, Any]:
+    """Metrics over frames, mean log error of each world, distance to the teacher."""
+    result = evaluate_frames(image_predictor(model.disparity), dataset)
+    worlds = defaultdict(list)
+    for row in result.rows:
+        worlds[row["sequence"]].append(np.log(row["abs_rel"]))
+    return {
+        "metrics": result.summary["metrics"],
+        "worlds": {name: float(np.mean(errors)) for name, errors in sorted(worlds.items())},
+        "agreement": None if teacher is None else _distance(model, teacher, dataset),
+    }
+
+
+@torch.inference_mode()
+def _distance(model: DepthModel, teacher: DepthModel, dataset: FrameDataset) -> float:
+    """Mean |log difference| of both depths after taking out their common factor."""
+    found = []
+    stride = max(1, len(dataset.targets) // COMPARED)
+    for key in dataset.targets[::stride]:
+        image = dataset.read_fields(key, ()).image
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+        ours = model.disparity(pixels)
+        theirs = resize_disparity(teacher.disparity(pixels), (ours.shape[-2], ours.shape[-1]))
+        found.append(float(aligned_log_l1(1 / ours, 1 / theirs)))
+    return float(np.mean(found))

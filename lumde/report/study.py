@@ -1,0 +1,110 @@
+"""The tables of a study as Markdown, CSV and one self-contained page with a figure: accuracy against cost."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from lumde import files
+from lumde.pictures.curves import scatter_plot
+from lumde.report.page import html_page
+
+COLUMNS = ("abs_rel", "abs_rel_std", "rmse", "a1", "agreement")
+COSTS = ("params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
+Table = Sequence[Mapping[str, Any]]
+
+
+def write_study(out: Path, summary: Mapping[str, Any]) -> None:
+    """Write `out`/study.md, study.csv and study.html from what study.json holds."""
+    tables = {name: accuracy_table(summary, name) for name in summary["tests"]}
+    contrasts = contrast_table(summary)
+    parts = [
+        f"Means over {len(summary['seeds'])} seed(s). *agreement*: mean log distance to the row's teacher.\n"
+    ]
+    for name, table in tables.items():
+        parts += [f"**{name}**\n", markdown(table)]
+    if contrasts:
+        parts += [
+            f"**Contrasts**, declared beforehand, judged on {summary['judged_on']}\n",
+            markdown(contrasts),
+        ]
+    files.write_text(out / "study.md", "\n".join(parts))
+    files.write_text(
+        out / "study.csv", _csv([{"test": name, **row} for name, table in tables.items() for row in table])
+    )
+    body = ["<h1>Study</h1>", f"<p>{escape(parts[0])}</p>", _figure(summary)]
+    body += [f"<h2>{escape(name)}</h2>{_html(table)}" for name, table in tables.items()]
+    body += [f"<h2>Contrasts</h2>{_html(contrasts)}"] if contrasts else []
+    files.write_text(out / "study.html", html_page("lumde study", body))
+
+
+def accuracy_table(summary: Mapping[str, Any], test: str) -> Table:
+    """One line per row on a test set, the trivial ones last."""
+    lines: list[dict[str, Any]] = []
+    for row in summary["rows"].values():
+        values = row["tests"][test]
+        accuracy = {name: values.get(name) for name in COLUMNS}
+        lines.append({"row": row["title"], **accuracy, **{name: row[name] for name in COSTS}})
+    for name, metrics in summary["trivial"][test].items():
+        lines.append(
+            {"row": name.replace("_", " "), **{k: metrics.get(k) for k in COLUMNS}, **dict.fromkeys(COSTS)}
+        )
+    return lines
+
+
+def contrast_table(summary: Mapping[str, Any]) -> Table:
+    """Ratio of errors with its interval, p-value and verdict."""
+    return [
+        {
+            "contrast": title,
+            "error ratio": one["ratio"][0],
+            "from": one["ratio"][1],
+            "to": one["ratio"][2],
+            "p (Holm)": one["p_holm"],
+            "verdict": one["verdict"],
+        }
+        for title, one in summary["contrasts"].items()
+    ]
+
+
+def markdown(table: Table) -> str:
+    """A table whose numbers have three decimals, or none where they are large."""
+    heads = list(table[0])
+    lines = [heads, ["---"] * len(heads), *([_shown(row[head]) for head in heads] for row in table)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.replace("|", "\\|")
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _html(table: Table) -> str:
+    heads = "".join(f"<th>{escape(head)}</th>" for head in table[0])
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{escape(_shown(value))}</td>" for value in row.values()) + "</tr>"
+        for row in table
+    )
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def _csv(table: Table) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def _figure(summary: Mapping[str, Any]) -> str:
+    """Error against multiply-accumulates on the main test set."""
+    points = {
+        row["title"]: (row["gmacs"], row["tests"][summary["judged_on"]]["abs_rel"])
+        for row in summary["rows"].values()
+    }
+    return scatter_plot(points, "GMAC", f"abs_rel on {summary['judged_on']}")

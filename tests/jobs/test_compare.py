@@ -1,0 +1,116 @@
+"""A small study runs, resumes, and judges; one that cannot be run is refused before its first run."""
+
+import json
+import math
+
+import pytest
+
+from lumde.config import load
+from lumde.errors import ConfigError, UsageError
+from lumde.jobs.compare import StudyConfig, compare
+
+BASE = """
+method: {name: supervised}
+student: {name: depth_small, size: tiny, scales: 1}
+data: {name: synthetic, families: [shapes], worlds: 2, frames: 3, height: 32, width: 64}
+snippets: {height: 32, width: 64}
+loader: {batch: 2}
+loop: {steps: 2}
+"""
+STUDY = """
+seeds: [0, 1]
+at_once: 0
+tests:
+  shapes: {name: synthetic, test_set: shifted-v1, worlds: 2, height: 32, width: 64}
+rows:
+  teacher: {config: base.yaml, overrides: [loop.steps=4], title: the teacher}
+  imitation:
+    config: base.yaml
+    overrides: ["method={name: response}", "teacher={name: run, path: ''}"]
+    teacher: teacher
+  started: {config: base.yaml, start: teacher}
+contrasts:
+  imitation against teacher: [imitation, teacher]
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "base.yaml").write_text(BASE)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return tmp_path / "study.yaml"
+
+
+def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
+    out, said = tmp_path / "out", []
+    summary = compare(study, out, False, said.append)
+    files = sorted(path.name for path in (out / "results").iterdir())
+    assert files == [
+        f"{row}-seed{seed}.json" for row in ("imitation", "started", "teacher") for seed in (0, 1)
+    ]
+    row = json.loads((out / "results" / "imitation-seed1.json").read_text())
+    assert row["steps"] == 2 and row["peak_mb"] > 50 and row["tests"]["shapes"]["agreement"] > 0
+    teacher = json.loads((out / "results" / "teacher-seed1.json").read_text())
+    assert row["total_seconds"] == pytest.approx(row["seconds"] + teacher["seconds"])
+    assert teacher["tests"]["shapes"]["agreement"] is None
+    assert len(row["tests"]["shapes"]["worlds"]) == 2
+    mean = sum(
+        json.loads((out / "results" / f"teacher-seed{s}.json").read_text())["tests"]["shapes"]["metrics"][
+            "abs_rel"
+        ]
+        for s in (0, 1)
+    )
+    assert summary["rows"]["teacher"]["tests"]["shapes"]["abs_rel"] == pytest.approx(mean / 2)
+    one = summary["contrasts"]["imitation against teacher"]
+    assert one["verdict"] in ("helps", "neutral", "harms") and math.exp(one["mean"]) == pytest.approx(
+        one["ratio"][0]
+    )
+    text = (out / "study.md").read_text()
+    assert "the teacher" in text and "constant depth" in text and "imitation against teacher" in text
+    assert "<circle" in (out / "study.html").read_text() and "script" not in (
+        out / "study.html"
+    ).read_text().replace("no scripts", "")
+    (out / "results" / "started-seed1.json").unlink()
+    again = compare(study, out, True, said.append)
+    assert "5 of 6 runs have results" in said and again["rows"] == summary["rows"] | {
+        "started": again["rows"]["started"]
+    }
+    with pytest.raises(UsageError):
+        compare(study, out, False, said.append)
+    study.write_text(STUDY.replace("loop.steps=4", "loop.steps=5"))
+    with pytest.raises(ConfigError, match=r"rows\.teacher: has changed"):
+        compare(study, out, True, said.append)
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_give_the_same(study, tmp_path):
+    alone = compare(study, tmp_path / "alone", False, lambda _: None)
+    study.write_text(STUDY.replace("at_once: 0", "at_once: 2"))
+    beside = compare(study, tmp_path / "beside", False, lambda _: None)
+    assert alone["contrasts"] == beside["contrasts"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("teacher: teacher\n", "teacher: teecher\n", r"needs row 'teecher' above it.*teacher"),
+        ("[imitation, teacher]", "[imitation, other]", "no row 'other'"),
+        ("seeds: [0, 1]", "seeds: [1, 1]", "each once"),
+        ("loop.steps=4", "loop.stepz=4", "stepz"),
+        ("test_set: shifted-v1", "test_set: nothing", "nothing"),
+        ("  started:", "  ../started:", "becomes a folder"),
+        ("config: base.yaml, start", "config: bass, start", "bass"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_first(study, tmp_path, old, new, message):
+    study.write_text(STUDY.replace(old, new))
+    with pytest.raises((ConfigError, UsageError), match=message):
+        compare(study, tmp_path / "out", False, lambda _: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_contrasts_than_can_be_judged_are_refused(study):
+    lines = "".join(f"  c{i}: [imitation, teacher]\n" for i in range(8))
+    study.write_text(STUDY + lines)
+    with pytest.raises(ConfigError, match="at most 8"):
+        load(study, StudyConfig)

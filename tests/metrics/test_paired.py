@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from lumde.metrics.paired import contrast, holm
+
+
+def rows(gain: float, seeds: int = 6, worlds: int = 32, noise: float = 0.05, number: int = 0):
+    """Worlds differ by far more than rows do; the reference shares them."""
+    random = np.random.default_rng(number)
+    hard = random.normal(-1.5, 0.5, worlds)
+    reference = hard + random.normal(0, noise, (seeds, worlds))
+    return hard + gain + random.normal(0, noise, (seeds, worlds)), reference
+
+
+def test_a_gain_much_smaller_than_the_spread_of_worlds_is_seen():
+    found = contrast(*rows(-0.05))
+    assert found.low < found.mean < found.high < 0 and found.p < 0.01
+    assert found.ratio[0] == pytest.approx(np.exp(-0.05), abs=0.02)
+
+
+def test_no_gain_is_not_claimed_more_often_than_stated():
+    claims = sum(contrast(*rows(0.0, number=n)).p < 0.05 for n in range(60))
+    assert claims <= 9
+
+
+def test_a_difference_between_seeds_alone_widens_the_interval():
+    row, reference = rows(0.0, noise=0.01)
+    narrow = contrast(row, reference)
+    wide = contrast(row + np.array([-0.3, 0.3, -0.2, 0.2, -0.1, 0.1])[:, None], reference)
+    assert wide.high - wide.low > 4 * (narrow.high - narrow.low)
+
+
+def test_the_same_draws_each_time():
+    assert contrast(*rows(0.01)) == contrast(*rows(0.01))
+
+
+def test_equal_rows_differ_by_nothing():
+    row, _ = rows(0.0)
+    found = contrast(row, row)
+    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_holm_by_hand():
+    adjusted = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.5})
+    assert adjusted == pytest.approx({"a": 0.04, "c": 0.09, "b": 0.09, "d": 0.5})
+    assert list(adjusted) == ["a", "b", "c", "d"]
