@@ -59,6 +59,13 @@ class FrameBatch:
     flipped: Bool[Tensor, " b"] | None = None  # mirrored by augmentation
     keys: tuple[str, ...] = ()  # "sequence/name", for logs and caches
 
+    def first(self, count: int) -> "FrameBatch":
+        """The first `count` frames, or all."""
+        cut: dict[str, Any] = {
+            f.name: value[:count] for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **cut, keys=self.keys[:count])
+
     def to(self, device: torch.device | str) -> "FrameBatch":
         """Move every tensor to `device`."""
         moved: dict[str, Any] = {

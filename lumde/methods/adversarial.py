@@ -36,7 +36,7 @@ class Adversarial(Method):
     """Match the teacher per pixel and pair-wise, fool a critic of whole maps, learn from the video too."""
 
     phases = ("student", "critic")
-    teacher_gives = ("depth",)  # features too, where the teacher has them
+    teacher_gives = ("maps",)  # features too, where the teacher has them
     source = "LUMDE, Appl. Sci. 2022, 12(24), 12593, after Structured KD; weights and schedule are ours"
 
     @dataclass(kw_only=True)
@@ -114,7 +114,8 @@ class Adversarial(Method):
         if self.config.pair_weight and "features" in self.teacher.gives:
             teacher, features = self.run(self.teacher.depth_and_features, frames.image)
         else:
-            teacher = self.run(self.teacher.depth, frames.image)
+            with self.autocast(frames.image):
+                teacher = self.teacher.look(frames)
         self._seen = (frames, teacher, student.detach())
         terms = {}
         if self.config.pixel_weight:
@@ -167,7 +168,7 @@ class Adversarial(Method):
             return self._seen[1], self._seen[2]
         with torch.no_grad():
             student = self.student.depth(self.run(self.student, frames.jittered).disp)
-        return self.teacher.depth(frames.image), student
+        return self.teacher.look(frames), student
 
     def _maps(self, depth: Tensor, teacher: Tensor, mask: Tensor | None) -> Float[Tensor, "b 1 h w"]:
         """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone.
@@ -187,7 +188,7 @@ class Adversarial(Method):
         output = self.run(self.student, frames.image)
         student = self.student.depth(output.disp)
         if self.teacher is not None:
-            shown = imitation_pictures(frames, student, self.teacher.depth(frames.image))
+            shown = imitation_pictures(frames, student, self.teacher.look(frames))
         else:
             shown = {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
         if self.video:

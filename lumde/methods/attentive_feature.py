@@ -32,7 +32,7 @@ class AttentiveFeature(Imitator):
     """Imitate the teacher's depth and, where it attends, its features as a small decoder can use them."""
 
     phases = ("student", "acclimate")
-    teacher_gives = ("depth", "features")
+    teacher_gives = ("maps", "features")
     source = "DisDepth, arXiv:2404.16386; formulas, weights and schedule are ours"
 
     @dataclass(kw_only=True)

@@ -72,9 +72,13 @@ class Method(nn.Module, ABC):
 
     def run(self, net: Callable[..., Any], *inputs: Tensor) -> Any:
         """Run a network in `network_dtype`; geometry, warp and losses stay outside, in fp32."""
-        enabled = self.network_dtype != torch.float32
-        with torch.autocast(inputs[0].device.type, dtype=self.network_dtype, enabled=enabled):
+        with self.autocast(inputs[0]):
             return net(*inputs)
+
+    def autocast(self, like: Tensor) -> torch.autocast:
+        """The context of `run`."""
+        enabled = self.network_dtype != torch.float32
+        return torch.autocast(like.device.type, dtype=self.network_dtype, enabled=enabled)
 
 
 def mean_of(losses: Iterable[Float[Tensor, ""]]) -> Float[Tensor, ""]:

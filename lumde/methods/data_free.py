@@ -50,8 +50,7 @@ class DataFree(Imitator):
         super().__init__(student, teacher)
         self.config = config
         self.transform = ImageTransform() if config.transform else None
-        if config.transform:
-            self.teacher_gives = ("depth", "statistics")
+        self.teacher_gives = ("depth", "statistics") if config.transform else ("depth",)
         self._mixed: tuple[FrameBatch, Tensor] | None = None  # of the last batch
 
     def trainable(self, phase: str) -> Iterable[nn.Parameter]:

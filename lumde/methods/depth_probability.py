@@ -80,7 +80,7 @@ class DepthProbability(Imitator):
         """Divergence of the distributions, and 1 - SSIM of the depths."""
         frames = batch["main"]
         with torch.no_grad():
-            teacher = self.run(self.teacher.depth, frames.image)
+            teacher = self.look(frames)
             if self.training and not self.range_known:
                 self._find_range(teacher)
         output = self.run(self.student, frames.jittered)

@@ -11,7 +11,7 @@ from lumde.losses.imitation import affine_invariant, scale_invariant, structural
 from lumde.losses.pixelwise import gradient_matching, log_l1
 from lumde.methods.base import Method, Streams, imitation_pictures, mean_of, require_teacher
 from lumde.nets.base import DepthNet
-from lumde.structures import Unit
+from lumde.structures import FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
 LOSSES = {
@@ -26,7 +26,7 @@ LOSSES = {
 class Imitator(Method):
     """A method whose student learns from its teacher's depth; subclasses add the terms."""
 
-    teacher_gives: tuple[str, ...] = ("depth",)
+    teacher_gives: tuple[str, ...] = ("maps",)
     teacher: Teacher
 
     def __init__(self, student: DepthNet, teacher: Teacher | None) -> None:
@@ -43,7 +43,12 @@ class Imitator(Method):
         """Input, student, teacher, difference."""
         frames = batch["main"]
         student = self.student.depth(self.run(self.student, frames.image).disp)
-        return imitation_pictures(frames, student, self.teacher.depth(frames.image))
+        return imitation_pictures(frames, student, self.look(frames))
+
+    def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
+        """The teacher's depth of a batch, in the network's number format."""
+        with self.autocast(frames.image):
+            return self.teacher.look(frames)
 
     @property
     def unit(self) -> Unit:

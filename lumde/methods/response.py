@@ -50,10 +50,11 @@ class Response(Imitator):
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Distance to the teacher on all pictures, distance to the truth on the labelled ones."""
         frames = batch["main"]
-        clean, seen, valid = self._mixed(batch)
+        parts = self._parts(batch)
         with torch.no_grad():
-            teacher = self.run(self.teacher.depth, clean)
-        output = self.run(self.student, seen)
+            teacher = torch.cat([self.look(part) for part in parts])
+        valid = torch.cat([_valid(part) for part in parts])
+        output = self.run(self.student, torch.cat([part.jittered for part in parts]))
         depths = self.enlarged_depths(output, teacher)
         terms = imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)
         if self.config.label_weight:
@@ -63,17 +64,13 @@ class Response(Imitator):
         self.monitors = {"disp_std": output.disp.detach().flatten(1).std(1).mean()}
         return terms
 
-    def _mixed(
-        self, batch: Streams
-    ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"], Bool[Tensor, "n 1 h w"]]:
-        """Clean pictures, what the student sees of them, and the pixels that count: main ones first."""
-        parts = [(batch["main"], len(batch["main"].image))]
-        if self.config.auxiliary_ratio and "auxiliary" in batch:  # a validation set has no such stream
-            count = max(1, round(self.config.auxiliary_ratio * parts[0][1]))
-            parts.append((batch["auxiliary"], count))
-        clean = torch.cat([frames.image[:count] for frames, count in parts])
-        seen = torch.cat([frames.jittered[:count] for frames, count in parts])
-        return clean, seen, torch.cat([_valid(frames)[:count] for frames, count in parts])
+    def _parts(self, batch: Streams) -> list[FrameBatch]:
+        """Main frames, then as many auxiliary ones as the ratio says."""
+        main = batch["main"]
+        if not self.config.auxiliary_ratio or "auxiliary" not in batch:  # a validation set has no such stream
+            return [main]
+        count = max(1, round(self.config.auxiliary_ratio * len(main.image)))
+        return [main, batch["auxiliary"].first(count)]
 
     def _label(self, student: Tensor, frames: FrameBatch) -> Float[Tensor, ""]:
         """Distance to measured depth in the student's range, scale left to the teacher if it is relative."""

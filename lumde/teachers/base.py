@@ -6,6 +6,8 @@ from typing import Any, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lumde.structures import FrameBatch
+
 
 class Frozen(nn.Module):
     """A network that never learns, whatever mode its parent is in. Gradients may still pass through it."""
@@ -29,7 +31,9 @@ class Frozen(nn.Module):
 class Teacher(nn.Module, ABC):
     """Answers depth, and features where it has them, for the pictures a student sees."""
 
-    gives: tuple[str, ...] = ("depth",)  # of "depth", "features", "statistics" (of BatchNorm); by its network
+    # Of "maps" (depth of a data set's frames), "depth" (of any pictures), "features", and the "statistics" of
+    # BatchNorm layers.
+    gives: tuple[str, ...] = ("maps", "depth")
     unit: Literal["relative", "metres"] = "relative"
     depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
 
@@ -40,6 +44,10 @@ class Teacher(nn.Module, ABC):
     @abstractmethod
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size, fp32, in `unit`; images are RGB in [0, 1]."""
+
+    def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
+        """Depth of a batch's clean frames."""
+        return self.depth(frames.image)
 
     def depth_and_features(
         self, images: Float[Tensor, "b 3 h w"]

@@ -15,7 +15,7 @@ from lumde.teachers.base import Frozen, Teacher
 class RunTeacher(Teacher):
     """A run, checkpoint or model folder of ours: depth, encoder features and, with BatchNorm, statistics."""
 
-    gives: tuple[str, ...] = ("depth", "features")
+    gives: tuple[str, ...] = ("maps", "depth", "features")
 
     @dataclass(kw_only=True)
     class Config(Named):

@@ -11,7 +11,7 @@ from lumde.teachers.base import Frozen, Teacher
 class FixedTeacher(Teacher):
     """A small network as teacher, without a folder."""
 
-    gives = ("depth", "features", "statistics")
+    gives = ("maps", "depth", "features", "statistics")
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from lumde.teachers.base import Teacher
 class Plain(Teacher):
     """A teacher without BatchNorm, as transformers are."""
 
-    gives = ("depth", "features")
+    gives = ("maps", "depth", "features")
 
     def depth(self, images):
         return images.mean(1, keepdim=True) + 1
@@ -87,7 +87,7 @@ def test_the_painter_brings_pictures_nearer_to_what_the_teacher_learned_from():
     from lumde.teachers.base import Frozen
 
     class Known(Teacher):
-        gives = ("depth", "statistics")
+        gives = ("maps", "depth", "statistics")
 
         def __init__(self):
             super().__init__()

@@ -7,7 +7,6 @@ from method_parts import FixedTeacher, frames_of
 from lumde.errors import ConfigError
 from lumde.methods.response import Response
 from lumde.nets.depth_small import DepthSmall
-from lumde.structures import FrameBatch
 
 
 def made(**options) -> Response:
@@ -28,9 +27,7 @@ def test_auxiliary_pictures_join_in_the_stated_ratio(ratio, count):
     method = made(auxiliary_ratio=ratio)
     frames = frames_of(4)
     seen = noted(method)
-    method.terms(
-        {"main": frames, "auxiliary": FrameBatch(frames.image, frames.image, frames.intrinsics)}, "student", 0
-    )
+    method.terms({"main": frames, "auxiliary": frames}, "student", 0)
     assert seen == [count]
     assert method.streams == (("main", "auxiliary") if ratio else ("main",))
     assert method.needs_of("auxiliary") == ()

@@ -52,7 +52,7 @@ def test_it_answers_depth_of_the_pictures_size_and_stays_frozen(folder):
     depth = model.depth(images)
     assert depth.shape == (2, 1, 48, 80) and depth.dtype == torch.float32
     assert depth.min() >= 1 and depth.max() <= FARTHEST * 1.001
-    assert model.gives == ("depth",) and model.unit == "relative"
+    assert model.gives == ("maps", "depth") and model.unit == "relative"
     assert not any(module.training for module in model.model.modules())
     assert not any(p.requires_grad for p in model.parameters())
     assert torch.equal(depth, model.depth(images))

@@ -32,7 +32,7 @@ def test_depth_has_the_size_of_the_images(teacher):
 
 
 def test_it_gives_features_from_fine_to_coarse(teacher):
-    assert teacher.gives == ("depth", "features", "statistics")
+    assert teacher.gives == ("maps", "depth", "features", "statistics")
     assert [f.shape[-1] for f in teacher.features(torch.rand(1, 3, 48, 80))] == [32, 16, 8, 4, 2]
 
 

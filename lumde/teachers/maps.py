@@ -1,0 +1,118 @@
+"""Depth maps on disk as a teacher: what `lumde predict` wrote, or a folder of 16-bit PNG or npy files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lumde.errors import ConfigError, DataError
+from lumde.files import inside, read_json
+from lumde.media.depth_png import read_depth
+from lumde.models import resize_disparity
+from lumde.registry import Named
+from lumde.structures import FrameBatch, Unit
+from lumde.teachers.base import Teacher
+
+FOLDERS = (("npy", ".npy"), ("depth", ".png"), ("", ".npy"), ("", ".png"))  # where a frame's map may lie
+LEAST = 1e-6  # of a disparity: beyond it lies infinity
+
+
+class MapsTeacher(Teacher):
+    """Stored maps, one per frame of the data set: nothing needs to run, any program may have made them."""
+
+    gives = ("maps",)
+
+    @dataclass(kw_only=True)
+    class Config(Named):
+        """Where the maps lie and what they mean."""
+
+        name: str = "maps"
+        path: str  # output of `lumde predict`, or SEQUENCE/NAME.png|npy, or NAME.png|npy for one sequence
+        answers: Literal["depth", "disparity"] = "depth"
+        scale: float = 0.0  # values of a PNG per unit; 0 = as index.json says, which `lumde predict` writes
+        unit: Literal["auto", "relative", "metres"] = "auto"  # auto: as index.json says, else relative
+
+        def __post_init__(self) -> None:
+            """Refuse a scale that turns depth around."""
+            if self.scale < 0:
+                raise ValueError(f"scale must not be negative, found {self.scale}")
+
+    def __init__(self, config: Config) -> None:
+        """Look at the folder; ConfigError if it is none."""
+        super().__init__()
+        self.config, self.root = config, Path(config.path)
+        if not self.root.is_dir():
+            raise ConfigError(f"teacher.path: {self.root}: no such folder of depth maps")
+        facts = _facts(self.root)
+        self.scale = config.scale or float(facts.get("png16_scale", 0))
+        told: Unit = "metres" if facts.get("unit") == "metres" else "relative"
+        self.unit = told if config.unit == "auto" else config.unit
+
+    def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Stored maps know frames, not pictures.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "teacher maps: stored maps answer for frames of the data set alone, not for pictures"
+        )
+
+    def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
+        """The maps of these frames at their size, mirrored where the frames are.
+
+        Raises:
+            DataError: a map is missing or cannot be read; the message names it.
+        """
+        size = (frames.image.shape[-2], frames.image.shape[-1])
+        maps = [self._disparity(key, size) for key in frames.keys]
+        disparity = torch.stack(maps).to(frames.image.device)
+        if frames.flipped is not None:
+            chosen = frames.flipped[:, None, None, None]
+            disparity = torch.where(chosen, disparity.flip(-1), disparity)
+        return 1 / disparity
+
+    def _disparity(self, key: str, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
+        values = self._read(key)
+        if self.config.answers == "depth":
+            known = np.isfinite(values) & (values > 0)
+            values = np.divide(1, values, out=np.full_like(values, LEAST), where=known)
+        disparity = torch.from_numpy(values.clip(LEAST))[None, None]
+        return resize_disparity(disparity, size)[0]
+
+    def _read(self, key: str) -> Float[np.ndarray, "h w"]:
+        sequence, _, name = key.rpartition("/")
+        for folder in (self.root / sequence if sequence else self.root, self.root):
+            for kind, suffix in FOLDERS:
+                path = folder / kind / f"{name}{suffix}"
+                if path.is_file() and inside(self.root, str(path.relative_to(self.root))):
+                    return self._values(path)
+        raise DataError(
+            f"{self.root}: no depth map of frame {key} (looked for npy/, depth/ and {name}.png|npy)"
+        )
+
+    def _values(self, path: Path) -> Float[np.ndarray, "h w"]:
+        if path.suffix == ".png":
+            if not self.scale:
+                raise ConfigError(f"teacher.scale: values of {path.name} per unit are not known; give them")
+            return read_depth(path, self.scale)
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path}: not a readable .npy file ({error})") from error
+        if values.ndim != 2 or values.dtype.kind != "f":
+            raise DataError(f"{path}: floats [h, w] needed, found {values.dtype} {list(values.shape)}")
+        return values.astype(np.float32)
+
+
+def _facts(root: Path) -> dict[str, Any]:
+    """What `lumde predict` wrote beside its maps, of the first sequence if there are several."""
+    for path in (root / "index.json", *sorted(root.glob("*/index.json"))):
+        if path.is_file():
+            facts = read_json(path)
+            return facts if isinstance(facts, dict) else {}
+    return {}
