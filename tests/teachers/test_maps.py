@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lumde.errors import ConfigError, DataError
 from lumde.media.depth_png import encode_depth
@@ -37,7 +38,7 @@ def test_arrays_of_sequences_and_mirrored_frames(tmp_path, depth):
 
 def test_pictures_with_the_scale_and_unit_that_predict_wrote(tmp_path, depth):
     (tmp_path / "depth").mkdir()
-    (tmp_path / "depth" / "007.png").write_bytes(encode_depth(depth, 1000.0)[0])
+    Image.fromarray(encode_depth(depth, 1000.0)[0]).save(tmp_path / "depth" / "007.png")
     (tmp_path / "index.json").write_text(json.dumps({"png16_scale": 1000.0, "unit": "metres"}))
     model = teacher(tmp_path)
     torch.testing.assert_close(
