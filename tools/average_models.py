@@ -31,22 +31,32 @@ def main(out: Path, parts: dict[Path, float]) -> None:
     with torch.no_grad():
         average.net.load_state_dict(mixed)
     average.config.fit = "area"
-    average.config.training = {
-        "average_of": [{"weight": weight, **_facts(path)} for path, weight in parts.items()]
-    }
+    average.config.training = {"average_of": _parts(parts)}
     save(average, out)
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    """What was learned on the way to these weights."""
-    run = path.parent.parent if path.parent.name == "checkpoints" else path
+def _parts(parts: dict[Path, float]) -> list[dict[str, Any]]:
+    """Every run with the weights of what was taken from it."""
+    runs: dict[Path, dict[str, float]] = {}
+    for path, weight in parts.items():
+        run = path.parent.parent if path.parent.name == "checkpoints" else path
+        runs.setdefault(run, {})["its end" if path == run else path.name] = weight
+    return [{"weights": weights, **_facts(run)} for run, weights in runs.items()]
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    """What was learned on the way to a run's or an averaged model's weights."""
+    if not (run / "result.json").exists():
+        training = load(run).config.training
+        return {"average_of": training["average_of"]}
     facts = json.loads((run / "result.json").read_text(encoding="utf-8"))
     data = {key: value for key, value in facts["data"].items() if key != "processes"}
     start = facts["student"]["init"]
     kept = {"data": data, "seed": facts["seed"], "steps": facts["steps"], "seconds": round(facts["seconds"])}
-    if path != run:
-        kept["weights_of"] = path.name
-    return kept | ({"from": _facts(Path(start).parent)} if start else {})
+    if not start:
+        return kept
+    folder = Path(start)
+    return kept | {"from": _facts(folder.parent if folder.name == "model" else folder)}
 
 
 if __name__ == "__main__":

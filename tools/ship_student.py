@@ -19,6 +19,9 @@ COMMANDS = (
     "lumde train light_worlds_fine --out runs/light_worlds_fine",
     "python tools/average_models.py runs/light 0.7:runs/light_worlds "
     "0.3:runs/light_worlds_fine/checkpoints/step-4000",
+    "lumde train light_worlds_windows --out runs/light_worlds_windows",
+    "python tools/average_models.py runs/shipped "
+    + " ".join(f"0.2:runs/light_worlds_windows/checkpoints/step-{step}000" for step in range(4, 9)),
 )
 SIZE = (192, 640)  # rows and columns that the cost is told for
 LICENCE = "Apache-2.0; learned from procedural worlds alone, no recording and no foreign weights"
@@ -30,7 +33,7 @@ def main(path: Path, results: Path, name: str) -> None:
     cost = network_cost(model.net, *SIZE)
     model.config.training = {
         "licence": LICENCE,
-        "data": f"procedural worlds, generator {VERSION}",
+        "data": f"procedural worlds, generator {VERSION}; for the first two parts its earlier states",
         "commands": list(COMMANDS),
         **model.config.training,
         "params": f"{cost['params'] / 1e6:.2f} M",

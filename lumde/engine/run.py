@@ -1,5 +1,6 @@
 """The recipe: config -> parts -> loop -> model folder. The root of every training config lives here."""
 
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -145,9 +146,10 @@ def _teacher_notes(parts: Parts, step: int) -> list[str]:
 
 
 def _model_config(config: TrainConfig, method: Method) -> ModelConfig:
-    """How the trained network is to be fed: pictures keep their shape where it learned from many shapes."""
+    """How the trained network is fed: one shape, or any of about its largest window's area."""
     windows = config.augment.windows
-    height, width = windows[0] if windows else (config.snippets.height, config.snippets.width)
+    whole = (config.snippets.height, config.snippets.width)
+    height, width = max(windows, key=math.prod) if windows else whole
     fit: Literal["stretch", "area"] = "area" if windows else "stretch"
     return ModelConfig(net=config.student, height=height, width=width, fit=fit, unit=method.unit)
 

@@ -14,6 +14,7 @@ from lumde.errors import DataError
 from lumde.geometry.alignment import find_motion, motion_distance
 from lumde.geometry.warp import warp
 from lumde.losses.photometric import reprojection_error
+from lumde.models import resize_disparity
 
 Disparity = Callable[[Float[Tensor, "b 3 h w"]], Float[Tensor, "b 1 h w"]]
 MOST = 32  # snippets that are looked at, evenly spread
@@ -115,7 +116,10 @@ def _score(disparity: Disparity, sample: dict[str, Tensor]) -> tuple[float, floa
 
 def _explained(disparity: Disparity, view: "SnippetView") -> tuple[float, float]:
     """Error and parallax at the motion that suits a depth best; a flat disparity is one for all pixels."""
-    depth = (1 / disparity(view.target[:1])[:, :1]).expand(len(view.sources), -1, -1, -1)
+    size = (view.target.shape[-2], view.target.shape[-1])
+    depth = (1 / resize_disparity(disparity(view.target[:1])[:, :1], size)).expand(
+        len(view.sources), -1, -1, -1
+    )
     motion = find_motion(view.target, view.sources, depth, view.intrinsics, view.valid)
     turned_back = motion.clone()
     turned_back[:, :3, 3] = 0

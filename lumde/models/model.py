@@ -22,6 +22,7 @@ from lumde.registry import choice
 
 FORMAT = 1  # of the model folder
 MAX_SIDE = 8192  # pixels of an input
+_NEAR = 1.25  # sides by which a picture may differ from the wanted area, if it needs no resizing then
 _FIT = 32  # pixels: sides of inputs that keep their shape are multiples of it
 Unit = Literal["relative", "metres"]
 ImageLike = Image.Image | np.ndarray | Tensor
@@ -94,11 +95,13 @@ class DepthModel(nn.Module):
         return resized.clamp(0.0, 1.0)
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns that the network sees of a picture of this size."""
+        """Rows and columns that the network sees of a picture of this size; asked of its answer, the same."""
         config = self.config
         if config.fit == "stretch":
             return config.height, config.width
         scale = (config.height * config.width / (height * width)) ** 0.5
+        if height % _FIT == width % _FIT == 0 and 1 / _NEAR < scale < _NEAR:
+            return height, width
         rows, columns = (max(1, round(side * scale / _FIT)) * _FIT for side in (height, width))
         return min(rows, MAX_SIDE), min(columns, MAX_SIDE)
 
