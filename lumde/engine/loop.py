@@ -7,6 +7,7 @@ ends in the same bits as one that was not (same machine class, same thread count
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from lumde.engine import checkpoint
 from lumde.engine.guard import Guard, bad_field, copy_buffers, restore_buffers
 from lumde.engine.log import RunLog, to_numbers
 from lumde.engine.optimize import OptimizerConfig, make_optimizer, set_rate
+from lumde.engine.plateau import Plateau, PlateauConfig
 from lumde.engine.signals import StopRequest
 from lumde.errors import CheckpointError, NumericsError
 from lumde.methods.base import Method
@@ -44,6 +46,7 @@ class LoopConfig:
     picture_every_steps: int = 500
     checkpoint_every_steps: int = 500
     validate_every_steps: int = 0  # 0 = only at the end
+    plateau: PlateauConfig | None = None  # train until validation gains nothing; `steps` is then the most
 
     def __post_init__(self) -> None:
         if (self.steps > 0) == (self.minutes > 0):
@@ -52,6 +55,8 @@ class LoopConfig:
             raise ValueError(f"ema must be in [0, 1), found {self.ema}")
         if min(self.log_every_steps, self.picture_every_steps, self.checkpoint_every_steps) < 1:
             raise ValueError("log_, picture_ and checkpoint_every_steps must be at least 1")
+        if self.plateau and not self.steps:
+            raise ValueError("plateau needs steps: the most that may be trained")
         if self.keep_checkpoints < 1:
             raise ValueError(f"keep_checkpoints: at least 1, found {self.keep_checkpoints}")
 
@@ -87,6 +92,7 @@ class Loop:
             AveragedModel(method.student, multi_avg_fn=decay, use_buffers=True) if config.ema else None
         )
         self.guard = Guard()
+        self.plateau = Plateau(config.plateau, config.steps) if config.plateau else None
         self.step, self.steps = 0, config.steps
         self.seconds = 0.0  # spent training so far, over all resumes
         self.total_wait = 0.0
@@ -115,15 +121,10 @@ class Loop:
                     log.scalars(self.step - 1, values, self.total_wait / max(1e-9, self.seconds - before))
                 if self._due(self.config.picture_every_steps):
                     self._log_pictures(log, batch)
+                if validate:
+                    self._validate(validate, log)
                 if self._due(self.config.checkpoint_every_steps) or self.finished or stop.received:
                     self.save(checkpoints)
-                if (
-                    validate
-                    and self.config.validate_every_steps
-                    and self._due(self.config.validate_every_steps)
-                ):
-                    self.refresh_model()
-                    log.validation(self.step - 1, validate())
                 stop.raise_if_received(f"stopped at step {self.step}, state saved; go on with --resume")
 
     @property
@@ -185,9 +186,29 @@ class Loop:
         numbers[f"gradient_norm_{phase}"] = norm
         if not math.isfinite(norm):
             return numbers, f"{phase}: gradient norm is {norm}"
-        numbers[f"rate_{phase}"] = set_rate(optimizer, config, self.step, self.steps or 10**6)
+        end, begin = self.steps or 10**6, 0
+        if self.plateau:
+            end, begin = self.plateau.end, self.plateau.decay_from or 0
+        numbers[f"rate_{phase}"] = set_rate(optimizer, config, self.step, end, begin)
         optimizer.step()
         return numbers, None
+
+    def _validate(self, validate: Callable[[], dict[str, float]], log: RunLog) -> None:
+        """Look at the validation set where that is due; a plateau then may set the end of the training."""
+        every, plateau = self.config.validate_every_steps, self.plateau
+        looks = plateau is not None and plateau.due(self.step)
+        if looks or (every and self._due(every)):
+            self.refresh_model()
+            values = validate()
+            log.validation(self.step - 1, values)
+            if plateau is not None and looks:
+                plateau.note(values["val_abs_rel"], self.step)
+        if plateau is not None:
+            plateau.watch_time(self.step)
+            if plateau.decay_from is not None and self.steps != plateau.end:
+                self.steps = plateau.end
+                log.set_total(self.steps)
+                log.say(f"no more gain from step {plateau.decay_from} on: ends at {self.steps}")
 
     def save(self, checkpoints: Path) -> None:
         """Write a checkpoint of this step."""
@@ -211,6 +232,7 @@ class Loop:
             "seconds": self.seconds,
             "guard": self.guard.counts(),
             "losses": list(self.guard.losses),
+            "plateau": self.plateau.state() if self.plateau else None,
         }
         return checkpoint.TrainState(self.step, tensors, facts)
 
@@ -228,6 +250,8 @@ class Loop:
         self.seconds = float(state.facts["seconds"])
         self.guard = Guard(**state.facts["guard"])
         self.guard.losses.extend(state.facts["losses"])
+        if self.plateau and state.facts.get("plateau"):
+            self.plateau.restore(state.facts["plateau"])
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.finished

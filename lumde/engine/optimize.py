@@ -42,12 +42,13 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
     return kind([g for g in groups if g["params"]], lr=config.rate, betas=config.betas)
 
 
-def rate_factor(config: OptimizerConfig, step: int, steps: int) -> float:
-    """Factor on the rate at `step` of `steps`: linear warm-up, then the schedule."""
+def rate_factor(config: OptimizerConfig, step: int, steps: int, begin: int = 0) -> float:
+    """Factor on the rate at `step` of `steps`: linear warm-up, then the schedule, not before step `begin`."""
     warmup = min(config.warmup_steps, max(1, steps // 10))
     if step < warmup:
         return (step + 1) / warmup
-    share = (step - warmup) / max(1, steps - warmup)
+    begin = max(begin, warmup)
+    share = max(0, step - begin) / max(1, steps - begin)
     if config.schedule == "cosine":
         return config.final_factor + (1 - config.final_factor) * 0.5 * (
             1 + math.cos(math.pi * min(1.0, share))
@@ -57,9 +58,11 @@ def rate_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     return 1.0
 
 
-def set_rate(optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, steps: int) -> float:
+def set_rate(
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, steps: int, begin: int = 0
+) -> float:
     """Give every group the rate of `step` and answer it."""
-    rate = config.rate * rate_factor(config, step, steps)
+    rate = config.rate * rate_factor(config, step, steps, begin)
     for group in optimizer.param_groups:
         group["lr"] = rate
     return rate

@@ -136,6 +136,8 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     validation = (
         Validation.build(config.validation, config.snippets, method, model) if config.validation else None
     )
+    if config.loop.plateau and (validation is None or "depth" not in validation.dataset.provides):
+        raise ConfigError("loop.plateau: needs a validation section with ground truth, to see what is gained")
     return Parts(method, _streams(config, method, device, opened), model, validation, device)
 
 

@@ -2,12 +2,16 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 from lumde.config import load
+from lumde.engine.run import load_config
 from lumde.errors import ConfigError, UsageError
-from lumde.jobs.compare import StudyConfig, compare
+from lumde.jobs.compare import StudyConfig, compare, row_config
+
+ROOT = Path(__file__).parents[2]
 
 BASE = """
 method: {name: supervised}
@@ -114,3 +118,10 @@ def test_more_contrasts_than_can_be_judged_are_refused(study):
     study.write_text(STUDY + lines)
     with pytest.raises(ConfigError, match="at most 8"):
         load(study, StudyConfig)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_of_the_repository_can_be_run(path):
+    study = load(path, StudyConfig)
+    for row in study.rows.values():
+        load_config(row_config(row, path.parent), [*study.overrides, *row.overrides])
