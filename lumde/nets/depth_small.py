@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lumde.nets.base import DepthNet, fp32_sigmoid_head
 from lumde.nets.bins import make_bins, quarter_output
+from lumde.nets.local_global import LocalGlobal
 from lumde.structures import DepthOutput
 
 WIDTHS = {  # channels at 1/2, 1/4, 1/8, 1/16, 1/32
@@ -27,13 +28,16 @@ class DepthSmall(DepthNet):
 
         name: str = "depth_small"
         size: Literal["base", "tiny"] = "base"
+        local_global: bool = False  # each level of the encoder also sees a summary of the whole map
         bins: int = 0  # > 0: depth is what so many bins expect at 1/4, where the decoder then ends
 
     def __init__(self, config: Config) -> None:
         """Build encoder, decoder and heads for `config.size`."""
         super().__init__(config)
         widths = WIDTHS[config.size]
-        self.down = nn.ModuleList(_Down(a, b) for a, b in zip((3, *widths), widths, strict=False))
+        self.down = nn.ModuleList(
+            _Down(a, b, config.local_global) for a, b in zip((3, *widths), widths, strict=False)
+        )
         ups = [_Up(a, b) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True)]
         self.up = nn.ModuleList(ups[:-1] if config.bins else ups)
         self.bins = make_bins(config.bins, widths[1], config)
@@ -69,10 +73,11 @@ class DepthSmall(DepthNet):
 class _Down(nn.Module):
     """Halve the size, then refine with a residual convolution."""
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    def __init__(self, channels_in: int, channels: int, local_global: bool) -> None:
         super().__init__()
         self.halve = _conv(channels_in, channels, stride=2)
-        self.refine = _conv(channels, channels)
+        refine = _conv(channels, channels)
+        self.refine = LocalGlobal(refine, channels, channels) if local_global else refine
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         x = self.halve(x)

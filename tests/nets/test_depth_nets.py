@@ -16,6 +16,7 @@ VARIANTS = [
     *({"name": name} for name in DEPTH_NETS),
     {"name": "depth_small", "size": "tiny"},
     {"name": "depth_small", "bins": 16},
+    {"name": "depth_small", "local_global": True},
     {"name": "depth_light", "bins": 16},
     {"name": "depth_resnet", "layers": 50},
     {"name": "depth_mobile", "encoder": "mobilenet_v3_small", "size": "small"},
