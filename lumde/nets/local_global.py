@@ -1,4 +1,4 @@
-"""A convolution that also knows the whole picture: what DisDepth adds to each 3x3 of its student's encoder."""
+"""A convolution that also knows the whole picture: DisDepth's addition to the 3x3 of its student's encoder."""
 
 import torch
 from jaxtyping import Float

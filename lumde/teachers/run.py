@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,6 +25,15 @@ class RunTeacher(Teacher):
 
         name: str = "run"
         path: str  # run, checkpoint or model folder
+        # Better labels than one pass: log depth averaged over inputs of these sizes, relative to the network's
+        # own, and over mirrored ones. Each costs a pass (of its size squared).
+        sizes: tuple[float, ...] = (1.0,)
+        flip: bool = False
+
+        def __post_init__(self) -> None:
+            """Refuse sizes that show nothing."""
+            if not self.sizes or not all(0.25 <= size <= 4 for size in self.sizes):
+                raise ValueError(f"sizes: one or more within 0.25..4, found {self.sizes}")
 
     def __init__(self, config: Config) -> None:
         """Load, verify and freeze."""
@@ -36,13 +47,27 @@ class RunTeacher(Teacher):
             self.gives = (*self.gives, "statistics")
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-        """Depth at the images' size; the network sees them at its own."""
-        return 1.0 / resize_disparity(self.model(images), (images.shape[-2], images.shape[-1]))
+        """Depth at the images' size; the network sees them at its own, once per pass of the config."""
+        passes = [self._pass(images, size) for size in self.config.sizes]
+        if self.config.flip:
+            passes += [self._pass(images.flip(-1), size).flip(-1) for size in self.config.sizes]
+        return passes[0] if len(passes) == 1 else torch.stack(passes).log().mean(0).exp()
+
+    def _pass(self, images: Float[Tensor, "b 3 h w"], size: float) -> Float[Tensor, "b 1 h w"]:
+        model = cast(DepthModel, self.model.net)
+        if size == 1:
+            disparity = model.disparity(images)
+        else:
+            sides = model.input_size(images.shape[-2], images.shape[-1])
+            wanted = [max(model.net.smallest, round(side * size)) for side in sides]
+            seen = F.interpolate(images, wanted, mode="bilinear", align_corners=False, antialias=True)
+            disparity = 1.0 / model.net.depth(model.net(seen.clamp(0.0, 1.0)).disp)
+        return 1.0 / resize_disparity(disparity, (images.shape[-2], images.shape[-1]))
 
     def depth_and_features(
         self, images: Float[Tensor, "b 3 h w"]
     ) -> tuple[Float[Tensor, "b 1 h w"], tuple[Float[Tensor, "b _ _ _"], ...]]:
-        """Depth at the images' size and encoder maps at the model's, from one pass."""
+        """Depth at the images' size and encoder maps at the model's, from one plain pass."""
         model = cast(DepthModel, self.model.net)
         output = model.net(model.resized(images))
         disparity = 1.0 / model.net.depth(output.disp)

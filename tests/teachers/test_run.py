@@ -64,3 +64,19 @@ def test_frozen_stays_in_evaluation_mode_where_a_plain_network_would_not():
 def test_a_missing_teacher_is_a_checkpoint_error(tmp_path):
     with pytest.raises(CheckpointError, match="nowhere"):
         RunTeacher(RunTeacher.Config(path=str(tmp_path / "nowhere")))
+
+
+def test_several_passes_are_averaged_in_log_depth(teacher):
+    path, images = teacher.config.path, torch.rand(2, 3, 32, 64)
+    several = RunTeacher(RunTeacher.Config(path=path, sizes=(1.0, 1.5), flip=True))
+    large = RunTeacher(RunTeacher.Config(path=path, sizes=(1.5,)))
+    alone = [teacher.depth(images), large.depth(images)]
+    alone += [one.depth(images.flip(-1)).flip(-1) for one in (teacher, large)]
+    assert not torch.allclose(alone[0], alone[1])
+    torch.testing.assert_close(several.depth(images), torch.stack(alone).log().mean(0).exp())
+    torch.testing.assert_close(several.depth(images.flip(-1)).flip(-1), several.depth(images))
+
+
+def test_sizes_that_show_nothing_are_refused():
+    with pytest.raises(ValueError, match="sizes"):
+        RunTeacher.Config(path="x", sizes=(0.0,))
