@@ -1,4 +1,4 @@
-"""A convolution that also knows the whole picture: DisDepth's addition to the 3x3 of its student's encoder."""
+"""A convolution that also knows the whole picture, as in the encoder of DisDepth's student."""
 
 import torch
 from jaxtyping import Float

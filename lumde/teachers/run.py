@@ -25,8 +25,8 @@ class RunTeacher(Teacher):
 
         name: str = "run"
         path: str  # run, checkpoint or model folder
-        # Better labels than one pass: log depth averaged over inputs of these sizes, relative to the network's
-        # own, and over mirrored ones. Each costs a pass (of its size squared).
+        # Better labels than one pass: log depth averaged over inputs of these sizes (times the network's
+        # own) and over mirrored ones. Each costs a pass, in proportion to its area.
         sizes: tuple[float, ...] = (1.0,)
         flip: bool = False
 
