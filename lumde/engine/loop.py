@@ -5,7 +5,6 @@ ends in the same bits as one that was not (same machine class, same thread count
 """
 
 import math
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from lumde.engine import checkpoint
 from lumde.engine.guard import Guard, bad_field, copy_buffers, restore_buffers
 from lumde.engine.log import RunLog, to_numbers
 from lumde.engine.optimize import OptimizerConfig, make_optimizer, set_rate
+from lumde.engine.pace import Pace
 from lumde.engine.plateau import Plateau, PlateauConfig
 from lumde.engine.signals import StopRequest
 from lumde.errors import CheckpointError, NumericsError
@@ -61,13 +61,6 @@ class LoopConfig:
             raise ValueError(f"keep_checkpoints: at least 1, found {self.keep_checkpoints}")
 
 
-WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, caches)
-# A budget in minutes is calibrated on at least so many steps after them, and that share of the budget,
-# since data may be made ready in the background at first; on fewer steps where they would eat the budget.
-TIMED, LEAST_TIMED = 60, 15
-TIMED_SHARE, MOST_SHARE = 0.03, 0.1
-
-
 class Loop:
     """One run: owns optimisers, averaged weights and the step counter; checkpoints and resumes them."""
 
@@ -93,6 +86,7 @@ class Loop:
         )
         self.guard = Guard()
         self.plateau = Plateau(config.plateau, config.steps) if config.plateau else None
+        self.pace = Pace(config.minutes)
         self.step, self.steps = 0, config.steps
         self.seconds = 0.0  # spent training so far, over all resumes
         self.total_wait = 0.0
@@ -101,7 +95,6 @@ class Loop:
         """Train to the end of the budget, or save and raise Interrupted on a signal."""
         checkpoints = folder / "checkpoints"
         started, before = time.monotonic(), self.seconds
-        self._paces: list[float] = []  # seconds of each step so far, while the budget is being calibrated
         batches = {name: stream.iterate(self.step) for name, stream in self.streams.items()}
         with StopRequest() as stop:
             while not self.finished:
@@ -247,6 +240,8 @@ class Loop:
         for phase, optimizer in self.optimizers.items():
             checkpoint.restore_optimizer(phase, optimizer, state.tensors)
         self.step, self.steps = state.step, int(state.facts["steps"])
+        if self.steps:
+            self.pace = Pace(0.0)  # what was fixed stays
         self.seconds = float(state.facts["seconds"])
         self.guard = Guard(**state.facts["guard"])
         self.guard.losses.extend(state.facts["losses"])
@@ -257,18 +252,11 @@ class Loop:
         return self.step % every == 0 or self.finished
 
     def _fix_steps(self, seconds: float, log: RunLog) -> None:
-        """Turn a budget in minutes into a number of steps, once; `seconds` is what the last step took."""
-        if self.steps:
-            return
-        self._paces.append(seconds)
-        timed = self._paces[WARMUP_TIMED:]
-        budget = self.config.minutes * 60
-        enough = len(timed) >= TIMED and self.seconds > TIMED_SHARE * budget
-        if enough or (len(timed) >= LEAST_TIMED and self.seconds > MOST_SHARE * budget):
-            pace = statistics.mean(timed[len(timed) // 2 :])
-            self.steps = self.step + max(1, int((budget - self.seconds) / pace))
-            log.set_total(self.steps)
-            log.say(f"{self.config.minutes:g} minutes at {pace:.3f} s per step: {self.steps} steps")
+        """Turn a budget in minutes into a number of steps; `seconds` is what the last step took."""
+        if (total := self.pace.total(self.step, seconds, self.seconds)) is not None:
+            self.steps = total
+            log.set_total(total)
+            log.say(f"{self.config.minutes:g} minutes hold {total} steps")
 
     def _rewind(self, checkpoints: Path, log: RunLog) -> None:
         """Return once to the last good weights and go on with later batches; a second time, give up."""

@@ -1,0 +1,49 @@
+"""A budget in minutes as a number of steps: measured on the first ones, and again once more is known."""
+
+import statistics
+
+WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, caches)
+# The budget is calibrated on at least so many steps after them, and that share of it, since data may be
+# made ready in the background at first; on fewer steps where they would eat the budget.
+TIMED, LEAST_TIMED = 60, 15
+TIMED_SHARE, MOST_SHARE = 0.03, 0.1
+REVIEW_SHARE = 1 / 3  # of the budget, after which the number of steps is set right once
+
+
+class Pace:
+    """Watches how long steps take, and says how many the budget holds."""
+
+    def __init__(self, minutes: float) -> None:
+        """A budget; 0 = none, steps are given."""
+        self.budget = 60 * minutes
+        self._paces: list[float] = []  # seconds of each step so far
+        self._fixed = False
+
+    def total(self, step: int, last: float, spent: float) -> int | None:
+        """How many steps there shall be in all, when that is found or set right; else None.
+
+        Args:
+            step: steps that are done.
+            last: seconds that the last one took.
+            spent: seconds so far.
+        """
+        if not self.budget:
+            return None
+        self._paces.append(last)
+        if not self._fixed and not self._known(spent):
+            return None
+        if self._fixed and spent < REVIEW_SHARE * self.budget:
+            return None
+        timed = self._paces[WARMUP_TIMED:]
+        pace = statistics.mean(timed[len(timed) // 2 :])
+        if self._fixed:
+            self.budget, budget = 0.0, self.budget
+        else:
+            self._fixed, budget = True, self.budget
+        return step + max(1, int((budget - spent) / pace))
+
+    def _known(self, spent: float) -> bool:
+        """Whether enough steps were timed."""
+        timed = len(self._paces) - WARMUP_TIMED
+        enough = timed >= TIMED and spent > TIMED_SHARE * self.budget
+        return enough or (timed >= LEAST_TIMED and spent > MOST_SHARE * self.budget)
