@@ -48,3 +48,7 @@ class Interrupted(LumdeError):
         """Keep the shell's code for the signal: 130 Ctrl-C, 143 SIGTERM."""
         super().__init__(message)
         self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[str, int]]:
+        """Travel between processes."""
+        return Interrupted, (str(self), self.exit_code)

@@ -67,6 +67,12 @@ class Snippets(Dataset[dict[str, Any]]):
         """Count the usable targets."""
         return len(self._indices)
 
+    @property
+    def keys(self) -> list[str]:
+        """Names of the usable targets, as samples carry them."""
+        targets = (self.dataset.targets[index] for index in self._indices)
+        return [f"{key.sequence}/{key.name}" for key in targets]
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Decode one target with its sources; DataError names the file that cannot be used."""
         key = self.dataset.targets[self._indices[index]]

@@ -30,6 +30,7 @@ class Guard:
     rewinds: int = 0
     last_reason: str = ""
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    terms: frozenset[str] = frozenset()  # of the losses
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))  # True = thrown away
 
     def note_bad(self, reason: str) -> None:
@@ -50,8 +51,11 @@ class Guard:
         self.recent.append(False)
         self.losses.append(loss)
 
-    def is_spike(self, loss: float) -> bool:
-        """Tell whether a finite loss is far outside what was seen lately."""
+    def is_spike(self, loss: float, terms: frozenset[str] = frozenset()) -> bool:
+        """Tell whether a finite loss is far outside what was seen lately; other terms are another loss."""
+        if terms != self.terms:
+            self.terms = terms
+            self.losses.clear()
         if len(self.losses) < WINDOW // 2:
             return False
         middle = statistics.median(self.losses)

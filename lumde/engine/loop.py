@@ -57,6 +57,10 @@ class LoopConfig:
             raise ValueError("log_, picture_ and checkpoint_every_steps must be at least 1")
         if self.plateau and not self.steps:
             raise ValueError("plateau needs steps: the most that may be trained")
+        if self.plateau and self.plateau.decay_steps >= self.steps:
+            raise ValueError(
+                f"plateau.decay_steps: {self.plateau.decay_steps}, steps allows {self.steps} in all"
+            )
         if self.keep_checkpoints < 1:
             raise ValueError(f"keep_checkpoints: at least 1, found {self.keep_checkpoints}")
 
@@ -170,7 +174,7 @@ class Loop:
             return numbers, f"{phase}: loss is {total}"
         if numbers.get("bad_grid"):
             return numbers, f"{phase}: {numbers['bad_grid']:.0f} non-finite sampling positions"
-        if phase == self.method.phases[0] and self.guard.is_spike(total):
+        if phase == self.method.phases[0] and self.guard.is_spike(total, frozenset(terms)):
             return numbers, f"spike: loss {total:.3g}"
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -268,7 +272,10 @@ class Loop:
                 "lower optimizer.rate, or look at those frames"
             )
         here, counts, steps, seconds = self.step, self.guard.counts(), self.steps, self.seconds
+        seen = self.plateau.state() if self.plateau else None
         self.restore(found[0])
+        if self.plateau and seen:
+            self.plateau.restore(seen)
         log.say(
             f"step {here}: too many bad steps, weights of step {self.step} put back, their batches skipped"
         )

@@ -24,15 +24,7 @@ class Plateau:
     """Remembers validation errors, and where the decay began."""
 
     def __init__(self, config: PlateauConfig, most_steps: int) -> None:
-        """Nothing seen yet.
-
-        Raises:
-            ValueError: the final decay alone is longer than the whole training may be.
-        """
-        if config.decay_steps >= most_steps:
-            raise ValueError(
-                f"plateau.decay_steps: {config.decay_steps}, loop.steps allows {most_steps} in all"
-            )
+        """Nothing seen yet; the decay is shorter than `most_steps`."""
         self.config, self.most_steps = config, most_steps
         self.least: float | None = None
         self.misses = 0

@@ -138,7 +138,11 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     )
     if config.loop.plateau and (validation is None or "depth" not in validation.dataset.provides):
         raise ConfigError("loop.plateau: needs a validation section with ground truth, to see what is gained")
-    return Parts(method, _streams(config, method, device, opened), model, validation, device)
+    streams = _streams(config, method, device, opened)
+    if teacher is not None:
+        for stream in streams.values():
+            teacher.check(stream.snippets.keys)
+    return Parts(method, streams, model, validation, device)
 
 
 def _teacher_notes(parts: Parts, step: int) -> list[str]:
@@ -157,7 +161,13 @@ def _model_config(config: TrainConfig, method: Method) -> ModelConfig:
 
 
 def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -> None:
-    """Refuse a teacher that lacks what the method asks for, or whose depths the student cannot express."""
+    """Refuse sizes that the method cannot use, a teacher that lacks what it asks for or fits no student."""
+    sizes = config.augment.windows or ((config.snippets.height, config.snippets.width),)
+    if any(side % method.multiple for size in sizes for side in size):
+        raise ConfigError(
+            f"snippets: method {config.method.name} needs heights and widths that are multiples of "
+            f"{method.multiple}, found {sizes}"
+        )
     if teacher is None:
         return
     if lacking := set(method.teacher_gives) - set(teacher.gives):

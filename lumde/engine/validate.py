@@ -15,6 +15,7 @@ from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.methods.base import Method
 from lumde.models import DepthModel
 from lumde.registry import Named, build, choice
+from lumde.teachers.base import Teacher
 
 LOSS_BATCHES = 8  # batches the validation loss is averaged over
 
@@ -79,8 +80,9 @@ class Validation:
 
 
 def _batches(method: Method, dataset: FrameDataset, snippets: SnippetConfig) -> Batches | None:
-    """Snippets of the validation set, None where it has no neighbours or fields that the terms need."""
-    if not set(method.needs) <= set(dataset.provides):
+    """Snippets of the validation set, None where the terms cannot be had of it."""
+    teacher: Teacher | None = getattr(method, "teacher", None)
+    if not set(method.needs) <= set(dataset.provides) or (teacher and "depth" not in teacher.gives):
         return None
     try:
         found = Snippets(dataset, snippets, method.needs)

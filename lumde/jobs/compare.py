@@ -3,8 +3,11 @@
 Every finished run leaves one small JSON file, and a study that is started again does only what has none.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,10 +20,18 @@ from lumde.config import dump, load, nearest, parse
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.engine.run import TrainConfig, load_config
-from lumde.errors import ConfigError
+from lumde.errors import ConfigError, ResourceError
 from lumde.evaluators.accuracy import evaluate_trivial
-from lumde.files import claim_output, parse_yaml, read_json, read_text, write_json, write_text
-from lumde.jobs.compare_run import Run, run_one
+from lumde.files import (
+    claim_output,
+    parse_yaml,
+    read_json,
+    read_text,
+    require_unused,
+    write_json,
+    write_text,
+)
+from lumde.jobs.compare_run import Run, run_one, settings
 from lumde.metrics.paired import Contrast, contrast, holm
 from lumde.registry import build
 from lumde.report.study import write_study
@@ -100,8 +111,9 @@ def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
     Raises:
         LumdeError: the child that fits; finished runs keep their results.
     """
+    require_unused(out, resume)
     study = load(path, StudyConfig)
-    configs = {name: _config_of(study, row, path.parent) for name, row in study.rows.items()}
+    configs = {name: _config_of(study, name, path.parent, out) for name in study.rows}
     tests = {name: _dataset(name, values) for name, values in study.tests.items()}
     claim_output(out, resume)
     _require_same(study, out / "study.yaml")
@@ -115,9 +127,22 @@ def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
     return summary
 
 
-def _config_of(study: StudyConfig, row: RowConfig, folder: Path) -> TrainConfig:
+def _config_of(study: StudyConfig, name: str, folder: Path, out: Path) -> TrainConfig:
     """Read a row's config once, so that a wrong key ends the study before its first run."""
-    return load_config(row_config(row, folder), [*study.overrides, *row.overrides])
+    path = row_config(study.rows[name], folder)
+    return load_config(path, list(_overrides(study, name, study.seeds[0], out)))
+
+
+def _overrides(study: StudyConfig, name: str, seed: int, out: Path) -> tuple[str, ...]:
+    """What the study, the row and the seed change of the row's config."""
+    row = study.rows[name]
+    others = ((row.teacher, "teacher.path"), (row.start, "student.init"))
+    paths = [f"{key}={json.dumps(str(_run_folder(out, other, seed)))}" for other, key in others if other]
+    return (*study.overrides, *row.overrides, f"loop.seed={seed}", *paths)
+
+
+def _run_folder(out: Path, row: str, seed: int) -> Path:
+    return out / "runs" / f"{row}-seed{seed}"
 
 
 def row_config(row: RowConfig, folder: Path) -> Path:
@@ -144,23 +169,31 @@ def _require_same(study: StudyConfig, path: Path) -> None:
         return
     old = parse_yaml(read_text(path), str(path))
     new = parse_yaml(dump(study), "study")
-    for name, row in old["rows"].items():
-        if name in new["rows"] and new["rows"][name] != row:
-            raise ConfigError(f"rows.{name}: has changed since it ran in {path.parent}; give it a new name")
     for key in ("tests", "overrides"):
         if old[key] != new[key]:
             raise ConfigError(f"{key}: not those of the study in {path.parent}")
+
+
+def _found(
+    study: StudyConfig, configs: dict[str, TrainConfig], out: Path
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """Results so far; ConfigError for one that another config left."""
+    found = {}
+    for name, seed in _order(study):
+        file = out / "results" / f"{name}-seed{seed}.json"
+        if not file.exists():
+            continue
+        found[name, seed] = read_json(file)
+        if found[name, seed]["config"] != settings(configs[name]):
+            raise ConfigError(f"rows.{name}: has changed since it ran in {out}; give it a new name")
+    return found
 
 
 def _run_all(
     study: StudyConfig, configs: dict[str, TrainConfig], folder: Path, out: Path, say: Say
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """Train and test every row under every seed, teachers first; results by row and seed."""
-    results = {
-        (name, seed): read_json(file)
-        for name, seed in _order(study)
-        if (file := out / "results" / f"{name}-seed{seed}.json").exists()
-    }
+    results = _found(study, configs, out)
     open_runs = [key for key in _order(study) if key not in results]
     say(f"{len(results)} of {len(results) + len(open_runs)} runs have results")
 
@@ -179,16 +212,32 @@ def _run_all(
         return results
     running: dict[Future[dict[str, Any]], tuple[str, int]] = {}
     # A process per run: memory is measured per process, and nothing leaks from one run into the next.
-    with ProcessPoolExecutor(study.at_once, get_context("spawn"), max_tasks_per_child=1) as pool:
+    with _pool(study.at_once) as pool:
         while open_runs or running:
             ready = [key for key in open_runs if _ready(study, key, results)]
             for key in ready[: study.at_once - len(running)]:
                 open_runs.remove(key)
                 running[pool.submit(run_one, run_of(key))] = key
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in sorted(done, key=lambda one: one.exception() is not None):  # failures last
                 finished(running.pop(future), future.result())
     return results
+
+
+@contextmanager
+def _pool(at_once: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with the study: whatever stops it stops them, and each saves its state."""
+    pool = ProcessPoolExecutor(at_once, get_context("spawn"), max_tasks_per_child=1)
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise ResourceError(
+            "a run of the study was ended from outside, e.g. for lack of memory; lower at_once, then --resume"
+        ) from error
+    finally:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()  # SIGTERM: a training saves and ends; one that is done does not mind
+        pool.shutdown(cancel_futures=True)
 
 
 def _order(study: StudyConfig) -> Iterator[tuple[str, int]]:
@@ -209,21 +258,14 @@ def _run(
     """What one child process is to do."""
     name, seed = key
     row = study.rows[name]
-
-    def of(other: str) -> str:
-        return str(out / "runs" / f"{other}-seed{seed}")
-
-    overrides = [*study.overrides, *row.overrides, f"loop.seed={seed}"]
-    overrides += [f"teacher.path={of(row.teacher)}"] if row.teacher else []
-    overrides += [f"student.init={of(row.start)}"] if row.start else []
     earlier = {other for other in (row.teacher, row.start) if other}
     before = float(sum(results[other, seed]["total_seconds"] for other in earlier))
     return Run(
         config=row_config(row, folder),
-        overrides=tuple(overrides),
-        out=Path(of(name)),
+        overrides=_overrides(study, name, seed, out),
+        out=_run_folder(out, name, seed),
         tests=study.tests,
-        teacher=Path(of(row.teacher)) if row.teacher else None,
+        teacher=_run_folder(out, row.teacher, seed) if row.teacher else None,
         seconds_before=before,
     )
 

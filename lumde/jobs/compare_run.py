@@ -1,6 +1,9 @@
 """One run of a study, in a process of its own: train, test, measure."""
 
+import json
+import re
 import resource
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lumde.config import parse
+from lumde.config import parse, to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.engine.run import load_config, train
+from lumde.engine.run import TrainConfig, load_config, train
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.files import read_json
 from lumde.losses.pixelwise import aligned_log_l1
@@ -50,13 +53,32 @@ def run_one(run: Run) -> dict[str, Any]:
         dataset: FrameDataset = build(DATASETS, parse(values, DATASETS[values["name"]].Config))
         tests[name] = _test(model, teacher, dataset)
     return {
+        "config": settings(config),
         "steps": training["steps"],
         "seconds": training["seconds"],
         "total_seconds": training["seconds"] + run.seconds_before,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": _peak_mb(),
         **network_cost(model.net, model.config.height, model.config.width),
         "tests": tests,
     }
+
+
+def settings(config: TrainConfig) -> dict[str, Any]:
+    """A config without its seed and the places of other runs: what all seeds of a row share."""
+    values: dict[str, Any] = json.loads(json.dumps(to_dict(config)))
+    values["loop"].pop("seed")
+    values["student"].pop("init")
+    (values["teacher"] or {}).pop("path", None)
+    return values
+
+
+def _peak_mb() -> float:
+    """Most memory this process held, MB; a child's own, not what it began as a copy of."""
+    status = Path("/proc/self/status")
+    if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))):
+        return int(found[1]) / 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _test(model: DepthModel, teacher: DepthModel | None, dataset: FrameDataset) -> dict[str, Any]:

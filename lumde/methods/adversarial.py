@@ -8,7 +8,7 @@ alternation are the paper's. It gives no weights, schedule or normalisation: the
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from lumde.methods.base import (
     Streams,
     disparity_picture,
     imitation_pictures,
+    known_depth,
     require_teacher,
 )
 from lumde.methods.video import VideoConfig, VideoTerms
@@ -30,6 +31,15 @@ from lumde.nets.base import DepthNet
 from lumde.registry import Named, build, choice
 from lumde.structures import DepthOutput, FrameBatch, Unit
 from lumde.teachers.base import Teacher
+
+
+class _Seen(NamedTuple):
+    """Depths of one batch: both phases of a step need them."""
+
+    frames: FrameBatch
+    teacher: Tensor  # holes filled by 1
+    student: Tensor
+    valid: Tensor | None  # pixels that count
 
 
 class Adversarial(Method):
@@ -72,7 +82,7 @@ class Adversarial(Method):
         self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
         self.video = VideoTerms(config.video) if config.video and config.video_weight else None
         self.needs = self.video.needs if self.video else ()
-        self._seen: tuple[FrameBatch, Tensor, Tensor] | None = None  # batch, teacher and student depth
+        self._seen: _Seen | None = None  # of the last student phase
 
     @property
     def imitates(self) -> bool:
@@ -116,40 +126,43 @@ class Adversarial(Method):
         else:
             with self.autocast(frames.image):
                 teacher = self.teacher.look(frames)
-        self._seen = (frames, teacher, student.detach())
+        teacher, valid = known_depth(teacher, frames.mask)
+        self._seen = _Seen(frames, teacher, student.detach(), valid)
         terms = {}
         if self.config.pixel_weight:
             loss = log_l1 if self.config.pixel == "log_l1" else inverse_l1
-            terms["pixel"] = self.config.pixel_weight * loss(student, teacher, frames.mask)
+            terms["pixel"] = self.config.pixel_weight * loss(student, teacher, valid)
         if self.config.pair_weight:
             pair = (
-                self._feature_pair(frames, output, features)
+                self._feature_pair(output, features, valid)
                 if features
-                else self._pair(frames, student, teacher)
+                else self._pair(student, teacher, valid)
             )
             terms["pair"] = self.config.pair_weight * pair
         if holistic:
             assert self.critic is not None
-            scores = self.run(self.critic, self._maps(student, teacher, frames.mask))
+            scores = self.run(self.critic, self._maps(student, teacher, valid))
             terms["holistic"] = self.config.holistic_weight * student_loss(scores)
         return terms
 
-    def _feature_pair(self, frames: FrameBatch, output: DepthOutput, features: tuple[Tensor, ...]) -> Tensor:
+    def _feature_pair(
+        self, output: DepthOutput, features: tuple[Tensor, ...], valid: Tensor | None
+    ) -> Tensor:
         """Affinities of the deepest encoder maps."""
         ours, theirs = output.features[-1].float(), features[-1].float()
-        return pairwise_affinity(ours, theirs, self.config.pair_nodes, valid=frames.mask)
+        return pairwise_affinity(ours, theirs, self.config.pair_nodes, valid=valid)
 
-    def _pair(self, frames: FrameBatch, student: Tensor, teacher: Tensor) -> Tensor:
+    def _pair(self, student: Tensor, teacher: Tensor, valid: Tensor | None) -> Tensor:
         """Affinities of the depth maps' patches, where a teacher gives no features."""
         nodes = self.config.pair_nodes
-        ours, theirs = (depth_nodes(depth, nodes, valid=frames.mask) for depth in (student, teacher))
-        return pairwise_affinity(ours, theirs, nodes, valid=frames.mask)
+        ours, theirs = (depth_nodes(depth, nodes, valid=valid) for depth in (student, teacher))
+        return pairwise_affinity(ours, theirs, nodes, valid=valid)
 
     def _critic_terms(self, frames: FrameBatch) -> dict[str, Float[Tensor, ""]]:
         """WGAN-GP: teacher maps are real, student maps are fake."""
         assert self.critic is not None
-        teacher, student = self._depths(frames)
-        real, fake = (self._maps(depth, teacher, frames.mask) for depth in (teacher, student))
+        seen = self._depths(frames)
+        real, fake = (self._maps(depth, seen.teacher, seen.valid) for depth in (seen.teacher, seen.student))
         real_scores, fake_scores = self.run(self.critic, real), self.run(self.critic, fake)
         self.monitors |= {
             "score_real": real_scores.detach().mean(),
@@ -161,14 +174,15 @@ class Adversarial(Method):
             "penalty": self.config.penalty_weight * gradient_penalty(self.critic, real, fake, epsilon),
         }
 
-    def _depths(self, frames: FrameBatch) -> tuple[Tensor, Tensor]:
+    def _depths(self, frames: FrameBatch) -> "_Seen":
         """Teacher and student depth of a batch; the student phase of the same step has them already."""
         assert self.teacher is not None
-        if self._seen is not None and self._seen[0] is frames:
-            return self._seen[1], self._seen[2]
+        if self._seen is not None and self._seen.frames is frames:
+            return self._seen
         with torch.no_grad():
             student = self.student.depth(self.run(self.student, frames.jittered).disp)
-        return self.teacher.look(frames), student
+        teacher, valid = known_depth(self.teacher.look(frames), frames.mask)
+        return _Seen(frames, teacher, student, valid)
 
     def _maps(self, depth: Tensor, teacher: Tensor, mask: Tensor | None) -> Float[Tensor, "b 1 h w"]:
         """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone.
@@ -188,7 +202,7 @@ class Adversarial(Method):
         output = self.run(self.student, frames.image)
         student = self.student.depth(output.disp)
         if self.teacher is not None:
-            shown = imitation_pictures(frames, student, self.teacher.look(frames))
+            shown = imitation_pictures(frames, student, known_depth(self.teacher.look(frames), None)[0])
         else:
             shown = {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
         if self.video:

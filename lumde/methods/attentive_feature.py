@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lumde.errors import ConfigError
 from lumde.losses.feature import attentive_distance, plain_distance
 from lumde.losses.pixelwise import log_l1
-from lumde.methods.base import Streams
+from lumde.methods.base import Streams, mean_of
 from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
@@ -32,6 +33,7 @@ class AttentiveFeature(Imitator):
     """Imitate the teacher's depth and, where it attends, its features as a small decoder can use them."""
 
     phases = ("student", "acclimate")
+    multiple = 32  # maps of both networks then show the same pixels
     teacher_gives = ("maps", "features")
     source = "DisDepth, arXiv:2404.16386; formulas, weights and schedule are ours"
 
@@ -46,8 +48,8 @@ class AttentiveFeature(Imitator):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.feature_weight < 0 or not 0 <= self.ghost_step <= self.feature_step:
-                raise ValueError("feature_weight >= 0 and 0 <= ghost_step <= feature_step needed")
+            if self.feature_weight < 0 or not 0 <= self.ghost_step < self.feature_step:
+                raise ValueError("feature_weight >= 0 and 0 <= ghost_step < feature_step needed")
 
     ghost_made: Tensor
 
@@ -55,6 +57,10 @@ class AttentiveFeature(Imitator):
         """Join student and frozen teacher; an adapter per level turns its channels into the student's."""
         super().__init__(student, teacher)
         self.config = config
+        if "features" not in self.teacher.gives:
+            raise ConfigError(
+                "teacher: it does not give features, which attentive_feature needs; use a run of ours"
+            )
         self.ghost = Frozen(copy.deepcopy(student))
         self.register_buffer("ghost_made", torch.zeros((), dtype=torch.bool))
         picture = torch.zeros(1, 3, PROBE, PROBE)
@@ -84,8 +90,12 @@ class AttentiveFeature(Imitator):
                 wanted = self._acclimated(features, output.features)
             distance = attentive_distance if self.config.attention == "attentive" else plain_distance
             pairs = zip(output.features[-self.levels :], wanted, strict=True)
-            gap = torch.stack([distance(ours.float(), theirs.float()) for ours, theirs in pairs]).mean()
-            terms["feature"] = self.config.feature_weight * gap
+            # Relative to the target's size: else the deepest maps, whose numbers are large, decide alone.
+            gaps = (
+                distance(ours.float(), theirs.float()) / theirs.float().square().mean().clamp(min=1e-6)
+                for ours, theirs in pairs
+            )
+            terms["feature"] = self.config.feature_weight * mean_of(gaps)
         return terms
 
     def _acclimation(self, frames: FrameBatch) -> dict[str, Float[Tensor, ""]]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.errors import ConfigError
@@ -28,6 +28,7 @@ class Method(nn.Module, ABC):
     needs: tuple[str, ...] = ()  # fields the main stream must provide; may depend on the config
     teacher_gives: tuple[str, ...] = ()  # what it asks of a teacher, of Teacher.gives; by config
     source: ClassVar[str]  # the paper
+    multiple: ClassVar[int] = 1  # of which sides of pictures must be
     student: DepthNet  # what is evaluated, exported, shipped
     network_dtype: torch.dtype = torch.float32  # set by the loop; only `run` looks at it
 
@@ -79,6 +80,16 @@ class Method(nn.Module, ABC):
         """The context of `run`."""
         enabled = self.network_dtype != torch.float32
         return torch.autocast(like.device.type, dtype=self.network_dtype, enabled=enabled)
+
+
+def known_depth(
+    depth: Float[Tensor, "b 1 h w"], mask: Bool[Tensor, "b 1 h w"] | None
+) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:
+    """A teacher's depth with its holes (0) filled by 1, for logarithms, and the mask without them."""
+    holes = depth <= 0
+    if not holes.any():
+        return depth, mask
+    return torch.where(holes, 1.0, depth), ~holes if mask is None else mask & ~holes
 
 
 def mean_of(losses: Iterable[Float[Tensor, ""]]) -> Float[Tensor, ""]:

@@ -51,7 +51,7 @@ class DataFree(Imitator):
         self.config = config
         self.transform = ImageTransform() if config.transform else None
         self.teacher_gives = ("depth", "statistics") if config.transform else ("depth",)
-        self._mixed: tuple[FrameBatch, Tensor] | None = None  # of the last batch
+        self._mixed: tuple[FrameBatch, tuple[Tensor, Tensor]] | None = None  # of the last batch
 
     def trainable(self, phase: str) -> Iterable[nn.Parameter]:
         """The student, or the network that repaints."""
@@ -63,11 +63,11 @@ class DataFree(Imitator):
         """Imitation on repainted pictures; then, for the painter, the gap in statistics and its changes."""
         frames = batch["main"]
         if phase == "generator":
-            return self._painter_terms(self._pictures(frames))
+            return self._painter_terms(self._pictures(frames)[0])
         with torch.no_grad():
-            seen = self._painted(self._pictures(frames))
-            teacher = self.run(self.teacher.depth, seen)
-        output = self.run(self.student, seen)
+            clean, jittered = (self._painted(images) for images in self._pictures(frames))
+            teacher = self.run(self.teacher.depth, clean)
+        output = self.run(self.student, jittered)
         depths = self.enlarged_depths(output, teacher)
         return imitation_terms(self.config, depths, teacher, None, self.teacher.unit)
 
@@ -85,39 +85,48 @@ class DataFree(Imitator):
     def _painted(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         return images if self.transform is None else self.run(self.transform, images)
 
-    def _pictures(self, frames: FrameBatch) -> Float[Tensor, "b 3 h w"]:
-        """What is shown of a batch; both phases of a step see the same."""
+    def _pictures(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"]]:
+        """What is shown of a batch, clean and jittered; both phases of a step see the same."""
         if self._mixed is None or self._mixed[0] is not frames:
             self._mixed = (frames, self._make_pictures(frames))
         return self._mixed[1]
 
-    def _make_pictures(self, frames: FrameBatch) -> Float[Tensor, "b 3 h w"]:
+    def _make_pictures(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"]]:
         if self.config.pictures == "noise":
-            return torch.rand_like(frames.image)
-        return mixed(frames, self.config.mix_share) if self.config.mix_share else frames.image
+            noise = torch.rand_like(frames.image)
+            return noise, noise
+        return (
+            mixed(frames, self.config.mix_share) if self.config.mix_share else (frames.image, frames.jittered)
+        )
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
         """What the student sees of the first sample beside the usual four."""
         frames = batch["main"]
-        seen = self._painted(self._make_pictures(frames))
+        seen = self._painted(self._make_pictures(frames)[0])
         student = self.student.depth(self.run(self.student, seen).disp)
         shown = imitation_pictures(frames, student, self.teacher.depth(seen))
         return {**shown, "seen": seen[0]}
 
 
-def mixed(frames: FrameBatch, share: float) -> Float[Tensor, "b 3 h w"]:
+def mixed(frames: FrameBatch, share: float) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"]]:
     """Paste objects of each picture's successor in the batch where they are nearer than what is there.
 
     Args:
         frames: with depth (0 = sky, behind everything) and object ids.
         share: of the successor's objects, drawn by torch's generator.
+
+    Returns:
+        Clean and jittered pictures, with the same objects.
     """
     assert frames.depth is not None and frames.object_ids is not None
     behind = frames.depth.new_tensor(torch.inf)
     depth = torch.where(frames.depth > 0, frames.depth, behind)
-    image, near, ids = (x.roll(-1, dims=0) for x in (frames.image, depth, frames.object_ids))
+    near, ids = depth.roll(-1, dims=0), frames.object_ids.roll(-1, dims=0)
     _, place = ids.unique(return_inverse=True)
     count = int(place.max()) + 1
-    chosen = torch.rand(len(image), count, device=image.device) < share
+    chosen = torch.rand(len(ids), count, device=ids.device) < share
     pasted = chosen.gather(1, place.flatten(1)).view_as(ids) & (near < depth)
-    return torch.where(pasted, image, frames.image)
+    clean, jittered = (
+        torch.where(pasted, images.roll(-1, dims=0), images) for images in (frames.image, frames.jittered)
+    )
+    return clean, jittered

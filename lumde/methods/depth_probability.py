@@ -8,7 +8,6 @@ normalised target and maps brought to [0, 1] before SSIM are ours; `paper` turns
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -19,13 +18,11 @@ from lumde.losses.probability import Target, depth_distribution, distribution_di
 from lumde.methods.base import Streams, mean_of
 from lumde.methods.imitation import Imitator
 from lumde.nets.base import DepthNet
-from lumde.nets.bins import BinRange, BinsHead
+from lumde.nets.bins import FITTED, BinRange, BinsHead
 from lumde.registry import Named
 from lumde.teachers.base import Teacher
 
 PAPER_RANGE, PAPER_SIGMA = BinRange(1e-3, 80.0, even=True), 0.5  # metres; the sigma its program really uses
-RANGE_SHARE = 0.005  # of the teacher's pixels beyond either end of the bins
-WIDER = 1.25  # factor by which the first batch's range is widened at both ends
 
 
 class _Reading(NamedTuple):
@@ -54,8 +51,6 @@ class DepthProbability(Imitator):
             if min(self.distribution_weight, self.structure_weight) < 0 or self.sigma_bins <= 0:
                 raise ValueError("weights must be >= 0 and sigma_bins > 0")
 
-    range_known: Tensor
-
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Join a student that answers bins with a frozen teacher."""
         super().__init__(student, teacher)
@@ -65,9 +60,8 @@ class DepthProbability(Imitator):
                 "student: depth_probability needs one that answers depth bins, e.g. "
                 "{name: depth_light, scales: 1, bins: 64}"
             )
-        if config.paper and self.teacher.unit != "metres":
-            raise ConfigError("method.paper: its bins are metres, the teacher's depth is relative")
-        self.register_buffer("range_known", torch.zeros((), dtype=torch.bool))
+        if config.paper:
+            self._take_paper_bins()
 
     @property
     def head(self) -> BinsHead:
@@ -79,36 +73,36 @@ class DepthProbability(Imitator):
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Divergence of the distributions, and 1 - SSIM of the depths."""
         frames = batch["main"]
-        with torch.no_grad():
-            teacher = self.look(frames)
-            if self.training and not self.range_known:
-                self._find_range(teacher)
+        teacher, valid = self.look(frames)
         output = self.run(self.student, frames.jittered)
         terms = {}
         if self.config.distribution_weight:
             assert output.probabilities is not None
-            small, valid = _reduced(teacher, output.probabilities.shape[-2:], frames.mask)
-            reading = self._reading()
-            target = depth_distribution(small, self.head.centres, *reading)
-            distance = distribution_distance(output.probabilities, target, valid)
+            small, use = _reduced(teacher, output.probabilities.shape[-2:], valid)
+            target = depth_distribution(small, self.head.centres, *self._reading())
+            distance = distribution_distance(output.probabilities, target, use)
             terms["distribution"] = self.config.distribution_weight * distance
         if self.config.structure_weight:
             normalise = not self.config.paper
             likeness = (
-                structural(depth, teacher, frames.mask, normalise)
+                structural(depth, teacher, valid, normalise)
                 for depth in self.enlarged_depths(output, teacher)
             )
             terms["structure"] = self.config.structure_weight * mean_of(likeness)
         return terms
 
-    def _find_range(self, teacher: Float[Tensor, "b 1 h w"]) -> None:
-        """Put the bins where the first batch's depths are; from then on they stay."""
-        within = PAPER_RANGE
-        if not self.config.paper:
-            low, high = teacher.flatten().float().quantile(teacher.new_tensor([RANGE_SHARE, 1 - RANGE_SHARE]))
-            within = BinRange(float(low) / WIDER, float(high) * WIDER)
-        self.head.move(within)
-        self.range_known.fill_(True)
+    def _take_paper_bins(self) -> None:
+        """Bins as in the paper; ConfigError where student or teacher cannot have them."""
+        if self.teacher.unit != "metres":
+            raise ConfigError("method.paper: its bins are metres, the teacher's depth is relative")
+        nearest, farthest = self.student.config.limits
+        if nearest > PAPER_RANGE.nearest or farthest < PAPER_RANGE.farthest:
+            raise ConfigError(
+                f"method.paper: bins from {PAPER_RANGE.nearest} to {PAPER_RANGE.farthest} m, the student's "
+                f"depth from {nearest} to {farthest}; set student.min_depth and student.max_depth"
+            )
+        self.head.move(PAPER_RANGE)
+        self.head.batches.fill_(FITTED)
 
     def _reading(self) -> _Reading:
         if self.config.paper:

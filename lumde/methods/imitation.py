@@ -2,15 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.losses.imitation import affine_invariant, scale_invariant, structural, three_term
 from lumde.losses.pixelwise import gradient_matching, log_l1
-from lumde.methods.base import Method, Streams, imitation_pictures, mean_of, require_teacher
+from lumde.methods.base import (
+    Method,
+    Streams,
+    imitation_pictures,
+    known_depth,
+    mean_of,
+    require_teacher,
+)
 from lumde.nets.base import DepthNet
+from lumde.nets.bins import BinsHead
 from lumde.structures import FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
@@ -27,6 +36,7 @@ class Imitator(Method):
     """A method whose student learns from its teacher's depth; subclasses add the terms."""
 
     teacher_gives: tuple[str, ...] = ("maps",)
+    config: Any
     teacher: Teacher
 
     def __init__(self, student: DepthNet, teacher: Teacher | None) -> None:
@@ -43,17 +53,25 @@ class Imitator(Method):
         """Input, student, teacher, difference."""
         frames = batch["main"]
         student = self.student.depth(self.run(self.student, frames.image).disp)
-        return imitation_pictures(frames, student, self.look(frames))
+        return imitation_pictures(frames, student, self.look(frames)[0])
 
-    def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
-        """The teacher's depth of a batch, in the network's number format."""
+    @torch.no_grad()
+    def look(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:
+        """The teacher's depth of a batch, and the pixels where it and the frames' mask have something to say.
+
+        A student with depth bins gets them moved to where the teacher's depths lie, on the first batches.
+        """
         with self.autocast(frames.image):
-            return self.teacher.look(frames)
+            depth, valid = known_depth(self.teacher.look(frames), frames.mask)
+        bins = getattr(self.student, "bins", None)
+        if isinstance(bins, BinsHead) and self.training:
+            bins.widen(depth if valid is None else depth[valid])
+        return depth, valid
 
     @property
     def unit(self) -> Unit:
-        """The teacher's."""
-        return self.teacher.unit
+        """The teacher's, unless the loss takes its scale out."""
+        return "relative" if getattr(self.config, "loss", "") == "affine_invariant" else self.teacher.unit
 
 
 @dataclass(kw_only=True)
@@ -72,10 +90,10 @@ class ImitationConfig:
         """Refuse what no distance can be made of."""
         if self.gradient_weight < 0 or self.typical_depth <= 0:
             raise ValueError("gradient_weight must be >= 0 and typical_depth > 0")
-
-    def unit(self, of_teacher: Unit) -> Unit:
-        """Unit of what is learned: the teacher's, unless the loss takes its scale out."""
-        return "relative" if self.loss == "affine_invariant" else of_teacher
+        if self.gradient_weight and self.loss == "affine_invariant":
+            raise ValueError(
+                "gradient_weight compares log depth, which a shift of disparity changes: set it to 0"
+            )
 
 
 def imitation_terms(
@@ -96,7 +114,9 @@ def imitation_terms(
     """
     metres: float | Tensor = 1.0
     if config.loss == "three_term" and unit != "metres":
-        metres = config.typical_depth / teacher.flatten(1).median(1).values[:, None, None, None]
+        known = teacher if valid is None else torch.where(valid, teacher, torch.nan)
+        middle = known.flatten(1).nanmedian(1).values.nan_to_num(1.0)
+        metres = config.typical_depth / middle[:, None, None, None]
     depths = list(depths)
     distance = LOSSES[config.loss]
     terms = {"imitation": mean_of(distance(depth * metres, teacher * metres, valid) for depth in depths)}

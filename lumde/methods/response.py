@@ -7,7 +7,7 @@ auxiliary pictures, and on both at once are the paper's settings. Weights, mixtu
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from lumde.losses.imitation import scale_invariant
@@ -16,7 +16,7 @@ from lumde.methods.base import Streams, mean_of
 from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
-from lumde.structures import FrameBatch, Unit
+from lumde.structures import FrameBatch
 from lumde.teachers.base import Teacher
 
 
@@ -51,9 +51,9 @@ class Response(Imitator):
         """Distance to the teacher on all pictures, distance to the truth on the labelled ones."""
         frames = batch["main"]
         parts = self._parts(batch)
-        with torch.no_grad():
-            teacher = torch.cat([self.look(part) for part in parts])
-        valid = torch.cat([_valid(part) for part in parts])
+        taught = [self.look(part) for part in parts]
+        teacher = torch.cat([depth for depth, _ in taught])
+        valid = torch.cat([torch.ones_like(depth) > 0 if mask is None else mask for depth, mask in taught])
         output = self.run(self.student, torch.cat([part.jittered for part in parts]))
         depths = self.enlarged_depths(output, teacher)
         terms = imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)
@@ -76,17 +76,9 @@ class Response(Imitator):
         """Distance to measured depth in the student's range, scale left to the teacher if it is relative."""
         assert frames.depth is not None
         limits = self.student.config
-        valid = _valid(frames) & (frames.depth >= limits.min_depth) & (frames.depth <= limits.max_depth)
+        valid = (frames.depth >= limits.min_depth) & (frames.depth <= limits.max_depth)
+        if frames.mask is not None:
+            valid = valid & frames.mask
         if self.teacher.unit == "metres":
             return log_l1(student, frames.depth, valid)
         return scale_invariant(student, frames.depth, valid, share=1.0)
-
-    @property
-    def unit(self) -> Unit:
-        """The teacher's, unless the loss takes its scale out."""
-        return self.config.unit(self.teacher.unit)
-
-
-def _valid(frames: FrameBatch) -> Bool[Tensor, "b 1 h w"]:
-    """The frames' mask, or all pixels."""
-    return torch.ones_like(frames.image[:, :1], dtype=torch.bool) if frames.mask is None else frames.mask

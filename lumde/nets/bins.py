@@ -11,6 +11,10 @@ from lumde.geometry.depth import depth_to_disp
 from lumde.nets.base import DepthNet
 from lumde.structures import DepthOutput
 
+FITTED = 20  # first batches whose depths say where the bins lie
+OUTSIDE = 0.005  # share of a batch's pixels beyond either end
+WIDER = 1.25  # factor by which the range is widened at both ends
+
 
 class BinRange(NamedTuple):
     """Where bins lie."""
@@ -58,6 +62,7 @@ class BinsHead(nn.Module):
     """
 
     centres: Tensor
+    batches: Tensor
 
     def __init__(self, channels: int, count: int, config: DepthNet.Config) -> None:
         """Bins over the network's whole range, which also bounds every answer."""
@@ -68,12 +73,27 @@ class BinsHead(nn.Module):
         assert self.logits.bias is not None
         nn.init.zeros_(self.logits.bias)
         self.register_buffer("centres", bin_centres(count, BinRange(*limits)))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))  # that moved the bins so far
         if config.start_depth:
             with torch.no_grad():
-                self.logits.bias.copy_(-0.5 * (self.centres / config.start_depth).log().square())
+                # A log-normal of deviation 1, whose mean, not median, shall be the start.
+                self.logits.bias.copy_(-0.5 * ((self.centres / config.start_depth).log() + 0.5).square())
+
+    def widen(self, depths: Float[Tensor, "..."]) -> None:
+        """Put the bins over these depths and those of later batches, until FITTED were seen."""
+        seen = int(self.batches)
+        if seen >= FITTED or not depths.numel():
+            return
+        shares = depths.new_tensor([OUTSIDE, 1 - OUTSIDE], dtype=torch.float32)
+        low, high = (float(end) for end in depths.flatten().float().quantile(shares))
+        low, high = low / WIDER, high * WIDER
+        if seen:
+            low, high = min(low, float(self.centres[0])), max(high, float(self.centres[-1]))
+        self.move(BinRange(low, high))
+        self.batches += 1
 
     def move(self, within: BinRange) -> None:
-        """Put the bins elsewhere, within the network's limits."""
+        """Put the bins elsewhere for good, within the network's limits."""
         nearest, farthest = max(within.nearest, self.limits[0]), min(within.farthest, self.limits[1])
         moved = bin_centres(len(self.centres), BinRange(nearest, farthest, within.even))
         self.centres.copy_(moved)

@@ -1,6 +1,7 @@
 """What a teacher gives, and the wrapper that keeps it as it is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -37,6 +38,9 @@ class Teacher(nn.Module, ABC):
     unit: Literal["relative", "metres"] = "relative"
     depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
 
+    def check(self, keys: Sequence[str]) -> None:
+        """Refuse frames, named "sequence/name", that this teacher cannot answer for."""
+
     def begin(self, images: Float[Tensor, "b 3 h w"]) -> list[str]:
         """Look at the first frames before anything is learned; what is answered is told to the user."""
         return []
@@ -46,7 +50,7 @@ class Teacher(nn.Module, ABC):
         """Depth at the images' size, fp32, in `unit`; images are RGB in [0, 1]."""
 
     def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
-        """Depth of a batch's clean frames."""
+        """Depth of a batch's clean frames; 0 where nothing is known."""
         return self.depth(frames.image)
 
     def depth_and_features(

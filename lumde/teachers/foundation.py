@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,17 @@ METRIC = ("zoedepth", "glpn", "depth_pro", "prompt_depth_anything")  # model typ
 RELATIVE = ("depth_anything", "dpt")  # those that answer disparity up to scale and shift
 FARTHEST = 50.0  # times the nearest depth: where a relative disparity's least value is put
 ENDS = (0.002, 0.998)  # shares of pixels between which disparity is stretched
+# What the library raises for files that are missing, damaged or of another kind.
+_LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    ImportError,
+    SafetensorError,
+)
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -54,7 +66,7 @@ class FoundationTeacher(Teacher):
         self.model = Frozen(model)
         kind = str(model.config.model_type)
         metric = kind in METRIC or getattr(model.config, "depth_estimation_type", "") == "metric"
-        self.unit: Unit = "metres" if metric else "relative"
+        self.unit: Unit = "metres" if metric and config.answers != "disparity" else "relative"
         self.answers: Polarity | None = None if config.answers == "auto" else config.answers
         if self.answers is None and (metric or kind in RELATIVE):
             self.answers = "depth" if metric else "disparity"
@@ -79,22 +91,25 @@ class FoundationTeacher(Teacher):
         answer = self._answer(images)
         if self.answers is None:
             self.answers = _polarity(answer)
-        if self.unit == "metres" and self.answers == "depth":
+        if self.unit == "metres":
             return answer.clamp(min=1e-3)
         disparity = answer if self.answers == "disparity" else 1 / answer.clamp(min=1e-6)
         return 1 / _stretched(disparity)
 
     def _range(self) -> str:
-        if self.unit == "metres" and self.answers == "depth":
+        if self.unit == "metres":
             return "in metres"
         return f"up to scale and shift; nearest and farthest of a picture are put {FARTHEST:g} times apart"
 
     def _answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-        """What the model says, enlarged to the images' size."""
-        inputs = self.processor(images=images.float(), do_rescale=False, return_tensors="pt")
-        output = self.model(inputs["pixel_values"].to(images.device))
+        """What the model says, enlarged to the images' size; fp32, for bf16 would round far depths away."""
         sizes = [tuple(images.shape[-2:])] * len(images)
-        found = self.processor.post_process_depth_estimation(output, target_sizes=sizes)
+        with torch.autocast(images.device.type, enabled=False):
+            inputs = self.processor(images=images.float(), do_rescale=False, return_tensors="pt")
+            output = self.model(inputs["pixel_values"].to(images.device))
+            enlarge = self.processor.post_process_depth_estimation
+            padded = {"source_sizes": sizes} if "source_sizes" in signature(enlarge).parameters else {}
+            found = enlarge(output, target_sizes=sizes, **padded)
         return torch.stack([one["predicted_depth"] for one in found])[:, None].float()
 
 
@@ -113,14 +128,21 @@ def _loaded(config: FoundationTeacher.Config) -> tuple[Any, Any]:
     logging.disable_progress_bar()
     options = {"local_files_only": local, "trust_remote_code": False, "revision": config.revision}
     try:
-        model = AutoModelForDepthEstimation.from_pretrained(config.path, use_safetensors=True, **options)
+        model, loading = AutoModelForDepthEstimation.from_pretrained(
+            config.path, use_safetensors=True, output_loading_info=True, **options
+        )
         processor = AutoImageProcessor.from_pretrained(config.path, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except _LOADING_ERRORS as error:
         reason = str(error).strip().partition("\n")[0]
         raise CheckpointError(
             f"{config.path}: no depth model that can be used as teacher ({reason}); needed are config.json, "
             "model.safetensors and preprocessor_config.json"
         ) from error
+    if lacking := [*loading["missing_keys"], *loading["mismatched_keys"]]:
+        raise CheckpointError(
+            f"{config.path}: the weights of another model: {len(lacking)} are missing or of another shape, "
+            f"e.g. {lacking[0]}"
+        )
     return model.eval(), processor
 
 

@@ -1,11 +1,13 @@
 """Depth maps on disk as a teacher: what `lumde predict` wrote, or a folder of 16-bit PNG or npy files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,7 +20,8 @@ from lumde.structures import FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
 FOLDERS = (("npy", ".npy"), ("depth", ".png"), ("", ".npy"), ("", ".png"))  # where a frame's map may lie
-LEAST = 1e-6  # of a disparity: beyond it lies infinity
+LEAST = 1e-6  # of a disparity, so that depth is finite
+WHOLE = 0.999  # share of a pixel that must be known
 
 
 class MapsTeacher(Teacher):
@@ -63,34 +66,54 @@ class MapsTeacher(Teacher):
         )
 
     def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
-        """The maps of these frames at their size, mirrored where the frames are.
+        """The maps of these frames at their size, mirrored where the frames are; 0 = nothing is known.
 
         Raises:
             DataError: a map is missing or cannot be read; the message names it.
         """
         size = (frames.image.shape[-2], frames.image.shape[-1])
-        maps = [self._disparity(key, size) for key in frames.keys]
-        disparity = torch.stack(maps).to(frames.image.device)
+        depth = torch.stack([self._depth(key, size) for key in frames.keys]).to(frames.image.device)
         if frames.flipped is not None:
-            chosen = frames.flipped[:, None, None, None]
-            disparity = torch.where(chosen, disparity.flip(-1), disparity)
-        return 1 / disparity
+            depth = torch.where(frames.flipped[:, None, None, None], depth.flip(-1), depth)
+        return depth
 
-    def _disparity(self, key: str, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
-        values = self._read(key)
+    def check(self, keys: Sequence[str]) -> None:
+        """Look for the map of every frame before anything is learned.
+
+        Raises:
+            DataError: one is missing, or one file would have to serve frames of several sequences.
+            ConfigError: nobody says how a PNG's values are to be read.
+        """
+        owners: dict[Path, str] = {}
+        for key in keys:
+            path = self._find(key)
+            sequence = key.rpartition("/")[0]
+            if owners.setdefault(path, sequence) != sequence:
+                raise DataError(
+                    f"{path}: is the map of frames of {owners[path]} and {sequence}; use a folder for each"
+                )
+            if path.suffix == ".png" and not self.scale:
+                raise ConfigError(f"teacher.scale: values of {path.name} per unit are not known; give them")
+
+    def _depth(self, key: str, size: tuple[int, int]) -> Float[Tensor, "1 h w"]:
+        """Resized as disparity; a pixel into which a hole mixes is one, and has depth 0."""
+        values = self._values(self._find(key))
+        known = np.isfinite(values) & (values > 0)
         if self.config.answers == "depth":
-            known = np.isfinite(values) & (values > 0)
-            values = np.divide(1, values, out=np.full_like(values, LEAST), where=known)
-        disparity = torch.from_numpy(values.clip(LEAST))[None, None]
-        return resize_disparity(disparity, size)[0]
+            values = np.divide(1, values, out=np.zeros_like(values), where=known)
+        disparity = resize_disparity(torch.from_numpy(np.where(known, values, 0))[None, None], size)[0]
+        share = F.interpolate(
+            torch.from_numpy(known)[None, None].float(), size, mode="bilinear", antialias=True
+        )[0]
+        return torch.where(share > WHOLE, 1 / disparity.clamp(min=LEAST), 0.0)
 
-    def _read(self, key: str) -> Float[np.ndarray, "h w"]:
+    def _find(self, key: str) -> Path:
         sequence, _, name = key.rpartition("/")
         for folder in (self.root / sequence if sequence else self.root, self.root):
             for kind, suffix in FOLDERS:
                 path = folder / kind / f"{name}{suffix}"
                 if path.is_file() and inside(self.root, str(path.relative_to(self.root))):
-                    return self._values(path)
+                    return path
         raise DataError(
             f"{self.root}: no depth map of frame {key} (looked for npy/, depth/ and {name}.png|npy)"
         )
@@ -111,7 +134,7 @@ class MapsTeacher(Teacher):
 
 def _facts(root: Path) -> dict[str, Any]:
     """What `lumde predict` wrote beside its maps, of the first sequence if there are several."""
-    for path in (root / "index.json", *sorted(root.glob("*/index.json"))):
+    for path in (root / "index.json", *sorted(root.glob("**/index.json"))):
         if path.is_file():
             facts = read_json(path)
             return facts if isinstance(facts, dict) else {}

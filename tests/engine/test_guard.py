@@ -63,3 +63,12 @@ def test_gives_up_when_more_than_one_step_in_a_hundred_is_bad() -> None:
     guard.note_bad("student: loss is nan")
     guard.note_bad("student: loss is nan")
     assert guard.lost
+
+
+def test_a_new_term_is_no_spike() -> None:
+    guard = Guard()
+    for _ in range(150):
+        assert not guard.is_spike(0.1, frozenset({"a"}))
+        guard.note_good(0.1)
+    assert guard.is_spike(5.0, frozenset({"a"}))
+    assert not guard.is_spike(5.0, frozenset({"a", "b"}))

@@ -38,8 +38,8 @@ def test_the_decay_still_fits_into_the_most():
     assert plateau.end == NEVER
     plateau.watch_time(80)
     assert plateau.end == 100 and not plateau.due(90)
-    with pytest.raises(ValueError, match="allows 20 in all"):
-        Plateau(CONFIG, 20)
+    with pytest.raises(ConfigError, match="allows 20 in all"):
+        parse(values(steps=20, plateau={"every_steps": 10, "decay_steps": 20}), TrainConfig)
 
 
 def test_the_rate_stays_until_the_decay_and_then_follows_the_schedule():

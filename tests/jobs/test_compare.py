@@ -84,6 +84,12 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     study.write_text(STUDY.replace("loop.steps=4", "loop.steps=5"))
     with pytest.raises(ConfigError, match=r"rows\.teacher: has changed"):
         compare(study, out, True, said.append)
+    study.write_text(STUDY)
+    (tmp_path / "base.yaml").write_text(
+        BASE.replace("steps: 2", "steps: 3")
+    )  # the same study, another config
+    with pytest.raises(ConfigError, match=r"rows\.imitation: has changed"):
+        compare(study, out, True, said.append)
 
 
 @pytest.mark.slow
@@ -104,6 +110,7 @@ def test_runs_side_by_side_give_the_same(study, tmp_path):
         ("test_set: shifted-v1", "test_set: nothing", "nothing"),
         ("  started:", "  ../started:", "becomes a folder"),
         ("config: base.yaml, start", "config: bass, start", "bass"),
+        ("start: teacher}", "teacher: imitation}", "teacher"),  # a row whose config knows no teacher
     ],
 )
 def test_what_cannot_be_run_is_refused_first(study, tmp_path, old, new, message):

@@ -40,7 +40,7 @@ def test_the_ghost_is_the_student_at_its_step_and_never_again():
 
 
 def test_acclimation_brings_the_ghosts_depth_to_the_teachers():
-    method, batch = made(ghost_step=0, feature_step=0).train(), {"main": frames_of(4)}
+    method, batch = made(ghost_step=0, feature_step=1).train(), {"main": frames_of(4)}
     optimizer = torch.optim.Adam(method.trainable("acclimate"), 1e-2)
     losses = []
     for step in range(60):

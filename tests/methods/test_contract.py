@@ -27,7 +27,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "label_weight": 0.5,
         "auxiliary_ratio": 0.5,
     },
-    "attentive_feature": {"ghost_step": 0, "feature_step": 0},
+    "attentive_feature": {"ghost_step": 0, "feature_step": 1},
     "depth_probability": {},
     "data_free": {},
 }

@@ -35,7 +35,8 @@ def two_pictures() -> FrameBatch:
 
 def test_objects_are_pasted_only_where_they_are_nearer():
     torch.manual_seed(0)
-    seen = mixed(two_pictures(), 1.0)
+    seen, jittered = mixed(two_pictures(), 1.0)
+    assert torch.equal(seen, jittered)  # the same objects in both
     # thing 1 is nearer, thing 2 is behind the black surface but before its sky, sky is never pasted
     assert seen[0, 0, 0].tolist() == [1.0, 0.0, 1.0, 0.0]
     # into picture 1 come the 5 m surface where 9 m and sky were
@@ -43,11 +44,11 @@ def test_objects_are_pasted_only_where_they_are_nearer():
 
 
 def test_no_share_no_paste_and_objects_come_whole():
-    assert torch.equal(mixed(two_pictures(), 0.0), two_pictures().image)
+    assert torch.equal(mixed(two_pictures(), 0.0)[0], two_pictures().image)
     shares = []
     for seed in range(40):
         torch.manual_seed(seed)
-        shares.append(mixed(two_pictures(), 0.5)[0, 0, 0].tolist())
+        shares.append(mixed(two_pictures(), 0.5)[0][0, 0, 0].tolist())
     assert {tuple(row) for row in shares} == {(0, 0, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (1, 0, 1, 0)}
 
 

@@ -108,6 +108,67 @@ def test_what_is_no_model_is_refused(folder, tmp_path):
         teacher(broken)
 
 
+def zoedepth(path) -> None:
+    backbone = transformers.BeitConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=64,
+        patch_size=16,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+        out_indices=None,
+        reshape_hidden_states=False,
+    )
+    config = transformers.ZoeDepthConfig(
+        backbone_config=backbone,
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        bottleneck_features=8,
+        num_relative_features=4,
+        bin_configurations=[{"n_bins": 8, "min_depth": 0.1, "max_depth": 10.0, "name": "nyu"}],
+        bin_embedding_dim=4,
+        num_attractors=[4, 2, 2, 1],
+    )
+    transformers.ZoeDepthForDepthEstimation(config).save_pretrained(path)
+    transformers.ZoeDepthImageProcessor(size={"height": 64, "width": 64}).save_pretrained(path)
+
+
+def glpn(path) -> None:
+    sizes = {"hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 2, 2]}
+    config = transformers.GLPNConfig(**sizes, decoder_hidden_size=8)
+    transformers.GLPNForDepthEstimation(config).save_pretrained(path)
+    transformers.GLPNImageProcessor().save_pretrained(path)
+
+
+@pytest.mark.parametrize("write", [zoedepth, glpn])
+def test_models_that_answer_metres(write, tmp_path):
+    torch.manual_seed(0)
+    write(tmp_path)
+    model, images = teacher(tmp_path), torch.rand(2, 3, 48, 80)
+    assert model.unit == "metres" and "in metres" in model.begin(images)[0]
+    depth = model.depth(images)
+    assert depth.shape == (2, 1, 48, 80) and depth.min() > 0
+    assert teacher(tmp_path, answers="disparity").unit == "relative"  # then no metre is left
+
+
+def test_weights_of_another_model_are_refused(folder, tmp_path):
+    from safetensors.torch import save_file
+
+    for name in ("config.json", "preprocessor_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    save_file({"foo.weight": torch.zeros(1)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="another model"):
+        teacher(tmp_path)
+
+
+def test_nothing_far_is_lost_to_half_precision(folder):
+    model, images = teacher(folder), torch.rand(1, 3, 48, 80)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model.depth(images)
+    torch.testing.assert_close(half, model.depth(images))
+
+
 def test_pickled_weights_are_not_read(folder, tmp_path):
     for name in ("config.json", "preprocessor_config.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())

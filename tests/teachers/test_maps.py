@@ -5,12 +5,24 @@ import json
 import numpy as np
 import pytest
 import torch
+from method_parts import frames_of
 from PIL import Image
 
+from lumde.config import parse
+from lumde.engine.run import TrainConfig, train
 from lumde.errors import ConfigError, DataError
 from lumde.media.depth_png import encode_depth
+from lumde.methods import METHODS
+from lumde.nets.depth_small import DepthSmall
 from lumde.structures import FrameBatch
 from lumde.teachers.maps import MapsTeacher
+
+ADVERSARIAL = {
+    "critic": {"name": "critic_transformer"},
+    "warmup_steps": 0,
+    "video_weight": 0.0,
+    "holistic_weight": 0.02,
+}
 
 
 def batch(keys, flipped=None, size=(4, 6)) -> FrameBatch:
@@ -58,11 +70,78 @@ def test_disparity_and_other_sizes(tmp_path, depth):
     assert teacher(tmp_path, answers="disparity").look(batch(["007"], size=(8, 12))).shape == (1, 1, 8, 12)
 
 
-def test_holes_lie_far_away_and_stay_finite(tmp_path, depth):
-    depth[0, 0], depth[0, 1] = 0, np.nan
+def test_holes_are_no_measurement_and_mix_into_nothing(tmp_path):
+    """A wall 3 m away, every third row a hole: at half the size a pixel says 3 m or nothing."""
+    depth = np.full((12, 6), 3.0, np.float32)
+    depth[::3], depth[0, 0] = 0, np.nan
     np.save(tmp_path / "007.npy", depth)
-    found = teacher(tmp_path).look(batch(["007"]))
-    assert found.isfinite().all() and found[0, 0, 0, :2].min() > 1e5
+    found = teacher(tmp_path).look(batch(["007"], size=(6, 3)))[0, 0]
+    assert set(found.unique().tolist()) <= {0.0, 3.0}
+    same = teacher(tmp_path).look(batch(["007"], size=(12, 6)))[0, 0]
+    torch.testing.assert_close(same, torch.from_numpy(np.nan_to_num(depth)))
+
+
+def test_a_student_learns_nothing_from_holes(tmp_path):
+    frames = frames_of(2)
+    depth = np.full((32, 64), 4.0, np.float32)
+    depth[:, 32:] = 0
+    for key in frames.keys:
+        (tmp_path / "a").mkdir(exist_ok=True)
+        np.save(tmp_path / f"{key}.npy", depth)
+    for name, options in (
+        ("response", {"loss": "three_term"}),
+        ("depth_probability", {}),
+        ("adversarial", ADVERSARIAL),
+    ):
+        torch.manual_seed(0)
+        config = parse({"name": name, **options}, METHODS[name].Config)
+        student = DepthSmall(DepthSmall.Config(size="tiny", scales=1, bins=8 * (name == "depth_probability")))
+        method = METHODS[name](config, student, teacher(tmp_path)).train()
+        seen = []
+        student.register_forward_hook(
+            lambda _, __, output, seen=seen: seen.append(output.disp.retain_grad() or output.disp)
+        )
+        sum(method.terms({"main": frames}, "student", 1).values()).backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in student.parameters()), name
+        if name == "response":  # losses look one pixel (Sobel) beyond
+            assert not seen[0].grad[..., 34:].any() and seen[0].grad[..., :30].any()
+
+
+def test_every_map_is_looked_for_before_training(tmp_path, depth):
+    np.save(tmp_path / "007.npy", depth)
+    model = teacher(tmp_path)
+    model.check(["a/007"])
+    with pytest.raises(DataError, match="no depth map of frame a/008"):
+        model.check(["a/007", "a/008"])
+    with pytest.raises(DataError, match="a folder for each"):
+        model.check(["a/007", "b/007"])
+
+
+def test_a_validation_set_without_maps_costs_nothing(tmp_path):
+    """Maps answer for training frames alone: the run still ends with a model and its accuracy."""
+    worlds = {
+        "name": "synthetic",
+        "families": ["shapes"],
+        "worlds": 1,
+        "frames": 3,
+        "height": 32,
+        "width": 64,
+    }
+    for i in range(3):
+        (tmp_path / "maps" / "shapes-0-00000").mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "maps" / "shapes-0-00000" / f"{i:03d}.npy", np.full((32, 64), 3.0, np.float32))
+    config = {
+        "method": {"name": "response"},
+        "student": {"name": "depth_small", "size": "tiny", "scales": 1},
+        "teacher": {"name": "maps", "path": str(tmp_path / "maps")},
+        "data": worlds,
+        "snippets": {"height": 32, "width": 64},
+        "loader": {"batch": 2},
+        "loop": {"steps": 2},
+        "validation": {"data": {**worlds, "seed": 9}},
+    }
+    result = train(parse(config, TrainConfig), tmp_path / "run", quiet=True)
+    assert "val_abs_rel" in result["validation"] and (tmp_path / "run" / "model").is_dir()
 
 
 def test_what_cannot_teach_is_refused(tmp_path, depth):
