@@ -1,12 +1,14 @@
 """Average the weights of runs that share a start: a model folder that keeps what each of them does well.
 
 usage: python tools/average_models.py OUT WEIGHT:RUN WEIGHT:RUN/checkpoints/step-N ...
+       weights like .5 or 1/6
 
 Source: Wortsman et al. 2022, arXiv:2203.05482 (model soups); 2021, arXiv:2109.01903 (between start and end).
 """
 
 import json
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -61,4 +63,4 @@ def _facts(run: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     named = (argument.split(":", 1) for argument in sys.argv[2:])
-    main(Path(sys.argv[1]), {Path(path): float(weight) for weight, path in named})
+    main(Path(sys.argv[1]), {Path(path): float(Fraction(weight)) for weight, path in named})

@@ -109,8 +109,8 @@ ZERO_SHOT_ROWS = {
     "zero_shot_drive_0060": "KITTI drive 0060, 13 frames (development)",
     "zero_shot_kitchen_development": "kitchen, frames 100-249 (development)",
     "zero_shot_xx_development": "KITTI odometry clip xx, triangulated points (development)",
-    "zero_shot_06_final": "KITTI odometry clip 06, triangulated points (final)",
-    "zero_shot_kitchen_final": "kitchen, frames 0-49 (final)",
+    "zero_shot_06_final": "KITTI odometry clip 06, triangulated points (final, looked at since)",
+    "zero_shot_kitchen_final": "kitchen, frames 0-49 (final, looked at since)",
 }
 
 

@@ -38,6 +38,9 @@ class AugmentConfig:
     # deviation (of 1) and up to `blur` pixels of Gaussian blur. Ours; sources are left as they are.
     noise: float = 0.0
     blur: float = 0.0
+    # Light that falls off across the picture in any direction, by up to a factor of e^x from its middle to an
+    # edge: what is bright at the top is not always the sky.
+    slope: float = 0.0
     grey: float = 0.0  # probability that a snippet loses its colours
     # Windows of these heights and widths, one shape per batch, for networks that shall serve cameras of any
     # format; smaller than the largest window of the shape by up to `zoom`. None = whole pictures. Ours.
@@ -49,8 +52,10 @@ class AugmentConfig:
         for name in ("flip", "jitter", "brightness", "contrast", "saturation", "grey"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0..1, found {getattr(self, name)}")
-        if not (0 <= self.noise <= 1 and 0 <= self.blur <= 4):
-            raise ValueError(f"noise 0..1 and blur 0..4 pixels, found {self.noise} and {self.blur}")
+        if not (0 <= self.noise <= 1 and 0 <= self.blur <= 4 and 0 <= self.slope <= 2):
+            raise ValueError(
+                f"noise 0..1, blur 0..4 pixels, slope 0..2, found {self.noise}, {self.blur}, {self.slope}"
+            )
         if not 1 <= self.zoom <= 4 or any(
             not 32 <= side <= 4096 for window in self.windows for side in window
         ):
@@ -109,6 +114,8 @@ def to_batch(
     )
     if config is not None:
         _jitter(batch, _draw_colours(config, len(image), random))
+        if config.slope:
+            batch.jittered = sloped(batch.jittered, config.slope, random)
         if config.grey:
             _fade(batch, random.random(len(image)) < config.grey)
         if config.noise or config.blur:
@@ -146,6 +153,20 @@ def degraded(
         grain = torch.randn(images.shape, generator=generator).to(images)
         images = images + grain * torch.from_numpy(noise).to(images)[:, None, None, None]
     return images.clamp(0, 1)
+
+
+def sloped(
+    images: Float[Tensor, "b 3 h w"], most: float, random: np.random.Generator
+) -> Float[Tensor, "b 3 h w"]:
+    """Multiply each picture by a factor that rises exponentially in a direction of its own."""
+    count = len(images)
+    angle, strength = random.uniform(0, 2 * np.pi, count), random.uniform(0, most, count)
+    across, down = (
+        torch.from_numpy(strength * wave(angle)).to(images)[:, None, None] for wave in (np.cos, np.sin)
+    )
+    x, y = (torch.linspace(-1, 1, side).to(images) for side in (images.shape[-1], images.shape[-2]))
+    light = torch.exp(across * x[None, None] + down * y[None, :, None])
+    return (images * light[:, None]).clamp(0, 1)
 
 
 def _unit(images: UInt8[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
