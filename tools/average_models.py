@@ -32,7 +32,6 @@ def main(out: Path, parts: dict[Path, float]) -> None:
     }
     with torch.no_grad():
         average.net.load_state_dict(mixed)
-    average.config.fit = "area"
     average.config.training = {"average_of": _parts(parts)}
     save(average, out)
 

@@ -20,8 +20,11 @@ COMMANDS = (
     "python tools/average_models.py runs/light 0.7:runs/light_worlds "
     "0.3:runs/light_worlds_fine/checkpoints/step-4000",
     "lumde train light_worlds_windows --out runs/light_worlds_windows",
-    "python tools/average_models.py runs/shipped "
-    + " ".join(f"0.2:runs/light_worlds_windows/checkpoints/step-{step}000" for step in range(4, 9)),
+    "python tools/average_models.py runs/light_windows "
+    + " ".join(f"1/5:runs/light_worlds_windows/checkpoints/step-{step}000" for step in range(4, 9)),
+    "lumde train light_worlds_bright --out runs/light_worlds_bright",
+    "python tools/average_models.py runs/shipped 1/2:runs/light_worlds_bright "
+    + " ".join(f"1/6:runs/light_worlds_windows/checkpoints/step-{step}000" for step in range(2, 5)),
 )
 SIZE = (192, 640)  # rows and columns that the cost is told for
 LICENCE = "Apache-2.0; learned from procedural worlds alone, no recording and no foreign weights"

@@ -1,6 +1,5 @@
 """The recipe: config -> parts -> loop -> model folder. The root of every training config lives here."""
 
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -152,11 +151,11 @@ def _teacher_notes(parts: Parts, step: int) -> list[str]:
 
 
 def _model_config(config: TrainConfig, method: Method) -> ModelConfig:
-    """How the trained network is fed: one shape, or any of about its largest window's area."""
+    """How the trained network is fed: one shape, or any whose shorter side is that of a usual window."""
     windows = config.augment.windows
     whole = (config.snippets.height, config.snippets.width)
-    height, width = max(windows, key=math.prod) if windows else whole
-    fit: Literal["stretch", "area"] = "area" if windows else "stretch"
+    height, width = sorted(windows, key=min)[(len(windows) - 1) // 2] if windows else whole
+    fit: Literal["stretch", "side"] = "side" if windows else "stretch"
     return ModelConfig(net=config.student, height=height, width=width, fit=fit, unit=method.unit)
 
 

@@ -14,6 +14,7 @@ UNITS = {
 FITS = {
     "stretch": "any picture is resized to it",
     "area": "about as many pixels; a picture keeps its shape",
+    "side": "the shorter side; a picture keeps its shape",
 }
 
 

@@ -37,8 +37,9 @@ class ModelConfig:
     height: int  # pixels, rows of the network's input
     width: int  # pixels
     # stretch: every picture becomes height x width. area: it keeps its shape and becomes about as many
-    # pixels, sides multiples of 32, for networks that learned from cameras of many kinds.
-    fit: Literal["stretch", "area"] = "stretch"
+    # pixels, for networks that learned from cameras of many kinds; side: it keeps its shape and its shorter
+    # side becomes the shorter one of height and width. Both round sides to multiples of 32.
+    fit: Literal["stretch", "area", "side"] = "stretch"
     unit: Unit = "relative"  # of depth; relative = up to one unknown factor
     training: dict[str, Any] = field(default_factory=dict)  # facts about how the weights came to be
 
@@ -99,7 +100,10 @@ class DepthModel(nn.Module):
         config = self.config
         if config.fit == "stretch":
             return config.height, config.width
-        scale = (config.height * config.width / (height * width)) ** 0.5
+        if config.fit == "side":
+            scale = min(config.height, config.width) / min(height, width)
+        else:
+            scale = (config.height * config.width / (height * width)) ** 0.5
         if height % _FIT == width % _FIT == 0 and 1 / _NEAR < scale < _NEAR:
             return height, width
         rows, columns = (max(1, round(side * scale / _FIT)) * _FIT for side in (height, width))

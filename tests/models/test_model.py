@@ -149,3 +149,13 @@ def test_a_model_may_keep_the_shape_of_its_pictures(source, seen):
     assert model.disparity(torch.rand(1, 3, *source)).shape[-2:] == seen
     config.fit = "stretch"
     assert model.input_size(*source) == (128, 224)
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [((480, 640), (96, 128)), ((375, 1242), (96, 320)), ((1280, 720), (160, 96)), ((96, 160), (96, 160))],
+)
+def test_a_model_may_keep_the_shorter_side(source, seen):
+    config = ModelConfig(net=DepthSmall.Config(size="tiny"), height=96, width=224, fit="side")
+    model = DepthModel(config, DepthSmall(config.net)).eval()
+    assert model.input_size(*source) == seen == model.input_size(*seen)
