@@ -1,6 +1,8 @@
 """Every line of the methods table keeps the contract, unasked."""
 
 import copy
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,3 +148,18 @@ def test_canonical_depth_does_not_depend_on_the_lens(batch):
     plain = make("supervised").eval()
     plain.student.load_state_dict(method.student.state_dict())
     torch.testing.assert_close(plain.terms({"main": halved}, "student", 0)["log_l1"], a)
+
+
+def test_the_example_of_the_documentation_is_a_method(batch, tmp_path):
+    """docs/adding-a-method.md: its file, as it stands there, is imported and learns."""
+    text = (Path(__file__).parents[2] / "docs" / "adding-a-method.md").read_text(encoding="utf-8")
+    path = tmp_path / "near_first.py"
+    path.write_text(text.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("near_first", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    student = DepthSmall(DepthSmall.Config(size="tiny", scales=1))
+    method = module.NearFirst(module.NearFirst.Config(name="near_first"), student, FixedTeacher()).train()
+    (term,) = method.terms(batch, "student", 0).values()
+    term.backward()
+    assert term > 0 and all(p.grad is not None for p in student.parameters())
