@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from lumde.errors import CheckpointError, ResourceError
 from lumde.files import atomic_folder, read_json, require_space, verify_manifest, write_json, write_manifest
@@ -139,3 +139,16 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def own_state(method: nn.Module) -> dict[str, Tensor]:
+    """The method's state without a frozen teacher's weights, which live in the teacher's own folder."""
+    return {k: v for k, v in method.state_dict().items() if not k.startswith("teacher.")}
+
+
+def load_own_state(method: nn.Module, own: dict[str, Tensor]) -> None:
+    """Put back what `own_state` gave; CheckpointError if it is that of another method."""
+    missing, unexpected = method.load_state_dict(own, strict=False)
+    wrong = [k for k in missing if not k.startswith("teacher.")] + list(unexpected)
+    if wrong:
+        raise CheckpointError(f"checkpoint does not fit this config: {', '.join(wrong[:5])}")

@@ -23,7 +23,7 @@ from lumde.engine.optimize import OptimizerConfig, make_optimizer, set_rate
 from lumde.engine.pace import Pace
 from lumde.engine.plateau import Plateau, PlateauConfig
 from lumde.engine.signals import StopRequest
-from lumde.errors import CheckpointError, NumericsError
+from lumde.errors import NumericsError
 from lumde.methods.base import Method
 from lumde.models import DepthModel
 from lumde.structures import FrameBatch
@@ -219,7 +219,7 @@ class Loop:
 
     def state(self) -> checkpoint.TrainState:
         """Everything a resumed run needs."""
-        tensors = {f"method.{k}": v for k, v in _own_state(self.method).items()}
+        tensors = {f"method.{k}": v for k, v in checkpoint.own_state(self.method).items()}
         if self.averaged is not None:
             tensors |= {f"ema.{k}": v for k, v in self.averaged.state_dict().items()}
         for phase, optimizer in self.optimizers.items():
@@ -236,7 +236,7 @@ class Loop:
     def restore(self, state: checkpoint.TrainState) -> None:
         """Go on from a saved state."""
         own = {k.removeprefix("method."): v for k, v in state.tensors.items() if k.startswith("method.")}
-        _load_strict(self.method, own)
+        checkpoint.load_own_state(self.method, own)
         if self.averaged is not None:
             self.averaged.load_state_dict(
                 {k.removeprefix("ema."): v for k, v in state.tensors.items() if k.startswith("ema.")}
@@ -297,15 +297,3 @@ def _names(batch: dict[str, FrameBatch]) -> str:
 def _step_seed(seed: int, step: int) -> int:
     """Seed of the random numbers inside one step (ties, penalty positions, dropout)."""
     return (seed * 0x9E3779B1 + step * 0x85EBCA77 + 0x165667B1) & 0x7FFFFFFFFFFFFFFF
-
-
-def _own_state(method: Method) -> dict[str, Tensor]:
-    """The method's state without a frozen teacher's weights, which live in the teacher's own folder."""
-    return {k: v for k, v in method.state_dict().items() if not k.startswith("teacher.")}
-
-
-def _load_strict(method: Method, own: dict[str, Tensor]) -> None:
-    missing, unexpected = method.load_state_dict(own, strict=False)
-    wrong = [k for k in missing if not k.startswith("teacher.")] + list(unexpected)
-    if wrong:
-        raise CheckpointError(f"checkpoint does not fit this config: {', '.join(wrong[:5])}")

@@ -3,12 +3,11 @@
 Every finished run leaves one small JSON file, and a study that is started again does only what has none.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from jaxtyping import Float
 from lumde.config import dump, load, nearest, parse
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.engine.run import TrainConfig, load_config
+from lumde.engine.run import TrainConfig
 from lumde.errors import ConfigError, ResourceError
 from lumde.evaluators.accuracy import evaluate_trivial
 from lumde.files import (
@@ -32,68 +31,19 @@ from lumde.files import (
     write_text,
 )
 from lumde.jobs.compare_run import Run, run_one, settings
+from lumde.jobs.study import (
+    StudyConfig,
+    config_of,
+    order,
+    overrides_of,
+    row_config,
+    run_folder,
+)
 from lumde.metrics.paired import Contrast, contrast, holm
 from lumde.registry import build
 from lumde.report.study import write_study
 
 Say = Callable[[str], None]
-MOST_CONTRASTS = 8  # declared beforehand; more would be fishing
-
-
-@dataclass(kw_only=True)
-class RowConfig:
-    """One way to train, under every seed."""
-
-    config: str  # training config: a packaged name or a file beside the study
-    overrides: tuple[str, ...] = ()  # key.path=value
-    teacher: str = ""  # row that is this one's teacher, under the same seed; its run becomes teacher.path
-    start: str = ""  # row whose weights are the start (student.init)
-    title: str = ""  # as tables call it; "" = the row's name
-
-
-@dataclass(kw_only=True)
-class StudyConfig:
-    """Everything that decides a study."""
-
-    seeds: tuple[int, ...]
-    rows: dict[str, RowConfig]
-    tests: dict[str, Any]  # test sets by name: a dataset's config each
-    overrides: tuple[str, ...] = ()  # of every row, before its own
-    contrasts: dict[str, tuple[str, str]] = field(default_factory=dict)  # title -> row, reference
-    main_test: str = ""  # on which contrasts are judged; "" = the first
-    at_once: int = 1  # runs side by side, each in a process; 0 = all in this one, where peak_mb tells less
-
-    def __post_init__(self) -> None:
-        """Refuse a study that cannot be run, before anything is."""
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: at least one, each once")
-        if not self.rows or not self.tests or self.at_once < 0:
-            raise ValueError("rows and tests must not be empty, at_once at least 0")
-        self._check_rows()
-        if len(self.contrasts) > MOST_CONTRASTS:
-            raise ValueError(f"contrasts: at most {MOST_CONTRASTS}, found {len(self.contrasts)}")
-        if self.main_test and self.main_test not in self.tests:
-            raise ValueError(f"main_test: no test {self.main_test!r}")
-
-    def _check_rows(self) -> None:
-        """Teachers and starts stand before the rows that need them; contrasts name rows."""
-        known: list[str] = []
-        for name, row in self.rows.items():
-            if not name.replace("_", "").replace("-", "").isalnum():
-                raise ValueError(f"rows.{name}: letters, digits, - and _ only: it becomes a folder")
-            for other in filter(None, (row.teacher, row.start)):
-                if other not in known:
-                    raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
-            known.append(name)
-        for title, pair in self.contrasts.items():
-            for name in pair:
-                if name not in known:
-                    raise ValueError(f"contrasts.{title}: no row {name!r}{nearest(name, known)}")
-
-    @property
-    def judged_on(self) -> str:
-        """The test set of the contrasts."""
-        return self.main_test or next(iter(self.tests))
 
 
 def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
@@ -113,7 +63,7 @@ def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
     """
     require_unused(out, resume)
     study = load(path, StudyConfig)
-    configs = {name: _config_of(study, name, path.parent, out) for name in study.rows}
+    configs = {name: config_of(study, name, path.parent, out) for name in study.rows}
     tests = {name: _dataset(name, values) for name, values in study.tests.items()}
     claim_output(out, resume)
     _require_same(study, out / "study.yaml")
@@ -125,32 +75,6 @@ def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
     write_json(out / "study.json", summary)
     write_study(out, summary)
     return summary
-
-
-def _config_of(study: StudyConfig, name: str, folder: Path, out: Path) -> TrainConfig:
-    """Read a row's config once, so that a wrong key ends the study before its first run."""
-    path = row_config(study.rows[name], folder)
-    return load_config(path, list(_overrides(study, name, study.seeds[0], out)))
-
-
-def _overrides(study: StudyConfig, name: str, seed: int, out: Path) -> tuple[str, ...]:
-    """What the study, the row and the seed change of the row's config."""
-    row = study.rows[name]
-    others = ((row.teacher, "teacher.path"), (row.start, "student.init"))
-    paths = [f"{key}={json.dumps(str(_run_folder(out, other, seed)))}" for other, key in others if other]
-    return (*study.overrides, *row.overrides, f"loop.seed={seed}", *paths)
-
-
-def _run_folder(out: Path, row: str, seed: int) -> Path:
-    return out / "runs" / f"{row}-seed{seed}"
-
-
-def row_config(row: RowConfig, folder: Path) -> Path:
-    """A file beside the study, or a packaged config."""
-    from lumde.packaged import package_file
-
-    beside = folder / row.config
-    return beside if beside.is_file() else package_file("configs", row.config, ".yaml")
 
 
 def _dataset(name: str, values: Any) -> FrameDataset:
@@ -179,7 +103,7 @@ def _found(
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """Results so far; ConfigError for one that another config left."""
     found = {}
-    for name, seed in _order(study):
+    for name, seed in order(study):
         file = out / "results" / f"{name}-seed{seed}.json"
         if not file.exists():
             continue
@@ -194,7 +118,7 @@ def _run_all(
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """Train and test every row under every seed, teachers first; results by row and seed."""
     results = _found(study, configs, out)
-    open_runs = [key for key in _order(study) if key not in results]
+    open_runs = [key for key in order(study) if key not in results]
     say(f"{len(results)} of {len(results) + len(open_runs)} runs have results")
 
     def finished(key: tuple[str, int], result: dict[str, Any]) -> None:
@@ -240,13 +164,6 @@ def _pool(at_once: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _order(study: StudyConfig) -> Iterator[tuple[str, int]]:
-    """Whole seeds one after the other: a study that is cut short is still paired."""
-    for seed in study.seeds:
-        for name in study.rows:
-            yield name, seed
-
-
 def _ready(study: StudyConfig, key: tuple[str, int], results: dict[tuple[str, int], Any]) -> bool:
     row = study.rows[key[0]]
     return all((other, key[1]) in results for other in (row.teacher, row.start) if other)
@@ -262,10 +179,10 @@ def _run(
     before = float(sum(results[other, seed]["total_seconds"] for other in earlier))
     return Run(
         config=row_config(row, folder),
-        overrides=_overrides(study, name, seed, out),
-        out=_run_folder(out, name, seed),
+        overrides=overrides_of(study, name, seed, out),
+        out=run_folder(out, name, seed),
         tests=study.tests,
-        teacher=_run_folder(out, row.teacher, seed) if row.teacher else None,
+        teacher=run_folder(out, row.teacher, seed) if row.teacher else None,
         seconds_before=before,
     )
 

@@ -13,7 +13,7 @@ from lumde.worlds import VERSION
 
 SMALL = {"worlds": 2, "frames": 4, "height": 16, "width": 48}
 # Worlds of the frozen sets at 64 x 192: images, depths and ids of all ten frames (sha256, first 16 digits).
-FROZEN_VERSION = "worlds-3"
+FROZEN_VERSION = "worlds-4"
 FROZEN = {
     "streets-v1": """
 7575dfe43a739079 ce5c8e855016f5f1 53af8112b08db130 e707ff2bac843d58

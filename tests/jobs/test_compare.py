@@ -9,7 +9,8 @@ import pytest
 from lumde.config import load
 from lumde.engine.run import load_config
 from lumde.errors import ConfigError, UsageError
-from lumde.jobs.compare import StudyConfig, compare, row_config
+from lumde.jobs.compare import compare
+from lumde.jobs.study import StudyConfig, row_config
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,6 +12,7 @@ from lumde.worlds.scene import Light, Surfaces
 
 PLAIN = Look(
     shine=np.array([0.5, 0.0], np.float32),
+    contrast=np.ones(2),
     sharpness=2.0,
     haze=0.1,
     haze_colour=np.array([200.0, 210.0, 220.0], np.float32),

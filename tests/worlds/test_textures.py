@@ -1,9 +1,10 @@
 """Lookups by hand: levels, wrapping, interpolation, and what a reduction must keep."""
 
 import numpy as np
+import pytest
 
 from lumde.worlds.patterns import PAINTERS, TILE_M, paint_street
-from lumde.worlds.textures import SIZE, look_up, make_atlas
+from lumde.worlds.textures import SIZE, faded, look_up, make_atlas
 
 
 def at(atlas, u, v, extent_u=1.0, extent_v=1.0, texture=0):
@@ -57,3 +58,16 @@ def test_every_street_texture_keeps_contrast_at_a_distance():
         index = np.full(200, atlas.index(name), np.int32)
         grey = look_up(atlas, index, list(where), [extent, extent])[:, :3].mean(-1)
         assert grey.std() > 2.5, f"{name}: flat when 16 texels fall into one sample"
+
+
+def test_fading_pulls_a_texture_to_its_mean_and_leaves_the_others():
+    noise = np.random.default_rng(0)
+    atlas = make_atlas({name: noise.uniform(0.2, 0.8, (256, 256, 3)) for name in ("road", "wall")})
+    found = faded(atlas, np.array([0.25, 1.0]))
+    before, after = (one.texels.reshape(2, -1, 4)[..., :3].astype(float) for one in (atlas, found))
+    assert np.array_equal(before[1], after[1])
+    level_0 = slice(0, 256 * 256)
+    assert after[0, level_0].std() == pytest.approx(0.25 * before[0, level_0].std(), rel=0.02)
+    assert np.allclose(after[0].mean(0), before[0].mean(0), atol=2)
+    flat = faded(atlas, np.array([0.0, 1.0])).texels.reshape(2, -1, 4)[0, :, :3]
+    assert (flat == flat[0]).all()

@@ -1,0 +1,101 @@
+"""What a study is: rows, seeds, tests and contrasts, and the config of each of its runs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lumde.config import nearest
+from lumde.engine.run import TrainConfig, load_config
+from lumde.packaged import package_file
+
+MOST_CONTRASTS = 8  # declared beforehand; more would be fishing
+
+
+@dataclass(kw_only=True)
+class RowConfig:
+    """One way to train, under every seed."""
+
+    config: str  # training config: a packaged name or a file beside the study
+    overrides: tuple[str, ...] = ()  # key.path=value
+    teacher: str = ""  # row that is this one's teacher, under the same seed; its run becomes teacher.path
+    start: str = ""  # row whose weights are the start (student.init)
+    title: str = ""  # as tables call it; "" = the row's name
+
+
+@dataclass(kw_only=True)
+class StudyConfig:
+    """Everything that decides a study."""
+
+    seeds: tuple[int, ...]
+    rows: dict[str, RowConfig]
+    tests: dict[str, Any]  # test sets by name: a dataset's config each
+    overrides: tuple[str, ...] = ()  # of every row, before its own
+    contrasts: dict[str, tuple[str, str]] = field(default_factory=dict)  # title -> row, reference
+    main_test: str = ""  # on which contrasts are judged; "" = the first
+    at_once: int = 1  # runs side by side, each in a process; 0 = all in this one, where peak_mb tells less
+
+    def __post_init__(self) -> None:
+        """Refuse a study that cannot be run, before anything is."""
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: at least one, each once")
+        if not self.rows or not self.tests or self.at_once < 0:
+            raise ValueError("rows and tests must not be empty, at_once at least 0")
+        self._check_rows()
+        if len(self.contrasts) > MOST_CONTRASTS:
+            raise ValueError(f"contrasts: at most {MOST_CONTRASTS}, found {len(self.contrasts)}")
+        if self.main_test and self.main_test not in self.tests:
+            raise ValueError(f"main_test: no test {self.main_test!r}")
+
+    def _check_rows(self) -> None:
+        """Teachers and starts stand before the rows that need them; contrasts name rows."""
+        known: list[str] = []
+        for name, row in self.rows.items():
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"rows.{name}: letters, digits, - and _ only: it becomes a folder")
+            for other in filter(None, (row.teacher, row.start)):
+                if other not in known:
+                    raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
+            known.append(name)
+        for title, pair in self.contrasts.items():
+            for name in pair:
+                if name not in known:
+                    raise ValueError(f"contrasts.{title}: no row {name!r}{nearest(name, known)}")
+
+    @property
+    def judged_on(self) -> str:
+        """The test set of the contrasts."""
+        return self.main_test or next(iter(self.tests))
+
+
+def config_of(study: StudyConfig, name: str, folder: Path, out: Path) -> TrainConfig:
+    """Read a row's config once, so that a wrong key ends the study before its first run."""
+    path = row_config(study.rows[name], folder)
+    return load_config(path, list(overrides_of(study, name, study.seeds[0], out)))
+
+
+def overrides_of(study: StudyConfig, name: str, seed: int, out: Path) -> tuple[str, ...]:
+    """What the study, the row and the seed change of the row's config."""
+    row = study.rows[name]
+    others = ((row.teacher, "teacher.path"), (row.start, "student.init"))
+    paths = [f"{key}={json.dumps(str(run_folder(out, other, seed)))}" for other, key in others if other]
+    return (*study.overrides, *row.overrides, f"loop.seed={seed}", *paths)
+
+
+def run_folder(out: Path, row: str, seed: int) -> Path:
+    """Where a row's run under a seed lies."""
+    return out / "runs" / f"{row}-seed{seed}"
+
+
+def row_config(row: RowConfig, folder: Path) -> Path:
+    """A file beside the study, or a packaged config."""
+    beside = folder / row.config
+    return beside if beside.is_file() else package_file("configs", row.config, ".yaml")
+
+
+def order(study: StudyConfig) -> Iterator[tuple[str, int]]:
+    """Whole seeds one after the other: a study that is cut short is still paired."""
+    for seed in study.seeds:
+        for name in study.rows:
+            yield name, seed
