@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 Unit = Literal["relative", "metres"]  # of depth; relative = up to one unknown factor
+WHOLE = 0.999  # share from which a resized pixel has nothing masked in it: weights sum to 1 up to rounding
 RIGHT = "right"  # the stereo partner among the source offsets
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-_MASKED = 0.999  # a window's pixel is usable if no masked one mixes into it
+from lumde.structures import WHOLE
 
 
 def cropped(
@@ -42,7 +42,7 @@ def cropped(
             result[name] = found.to(samples[name].dtype)
     if "mask" in samples:
         share = F.grid_sample(samples["mask"].float(), grid, "bilinear", "border", align_corners=False)
-        result["mask"] = share > _MASKED
+        result["mask"] = share > WHOLE
     return result
 
 

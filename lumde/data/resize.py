@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from lumde.structures import WHOLE
+
 THUMBNAIL_WIDTH = 64
 GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -45,7 +47,7 @@ def resize_mask(mask: Bool[np.ndarray, "_ _"], size: tuple[int, int]) -> Bool[Te
     if mask.shape == size:
         return usable
     share = F.interpolate(usable[None].float(), size, mode="bilinear", align_corners=False, antialias=True)[0]
-    return share > 0.999  # the weights of an all-True footprint sum to 1 up to rounding
+    return share > WHOLE
 
 
 def resize_ids(ids: Int[np.ndarray, "_ _"], size: tuple[int, int]) -> Int[Tensor, "1 h w"]:

@@ -190,10 +190,7 @@ def _streams(
     for name, values in config.streams.items():
         if name not in method.streams:
             raise ConfigError(f"streams.{name}: method '{config.method.name}' does not read it")
-        part = values.get("name") if isinstance(values, dict) else None
-        if part not in DATASETS:
-            raise ConfigError(f"streams.{name}.name: unknown {part!r}{nearest(str(part), list(DATASETS))}")
-        configs[name] = parse(values, DATASETS[part].Config)
+        configs[name] = data_config(values, f"streams.{name}")
     if lacking := set(method.streams) - set(configs):
         raise ConfigError(f"streams: method '{config.method.name}' also reads {', '.join(sorted(lacking))}")
     streams = {}
@@ -203,6 +200,15 @@ def _streams(
         snippets = Snippets(dataset, config.snippets, fields_for(needs, data))
         streams[name] = Batches(snippets, config.loader, config.augment, config.loop.seed, device)
     return streams
+
+
+def data_config(values: Any, where: str) -> Named:
+    """A dataset's config from plain values; ConfigError names the key at `where`."""
+    part = values.get("name") if isinstance(values, dict) else None
+    if part not in DATASETS:
+        raise ConfigError(f"{where}.name: unknown {part!r}{nearest(str(part), list(DATASETS))}")
+    config: Named = parse(values, DATASETS[part].Config)
+    return config
 
 
 def fields_for(needs: tuple[str, ...], data: Named) -> tuple[str, ...]:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lumde.config import dump, load, nearest, parse
+from lumde.config import dump, load
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.engine.run import TrainConfig
+from lumde.engine.run import TrainConfig, data_config
 from lumde.errors import ConfigError, ResourceError
 from lumde.evaluators.accuracy import evaluate_trivial
 from lumde.files import (
@@ -78,10 +78,7 @@ def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
 
 
 def _dataset(name: str, values: Any) -> FrameDataset:
-    part = values.get("name") if isinstance(values, dict) else None
-    if part not in DATASETS:
-        raise ConfigError(f"tests.{name}.name: unknown {part!r}{nearest(str(part), list(DATASETS))}")
-    dataset: FrameDataset = build(DATASETS, parse(values, DATASETS[part].Config))
+    dataset: FrameDataset = build(DATASETS, data_config(values, f"tests.{name}"))
     if "depth" not in dataset.provides:
         raise ConfigError(f"tests.{name}: has no ground truth to test on")
     return dataset

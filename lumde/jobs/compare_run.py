@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lumde.config import parse, to_dict
+from lumde.config import to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.engine.run import TrainConfig, load_config, train
+from lumde.engine.run import TrainConfig, data_config, load_config, train
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.files import read_json
 from lumde.losses.pixelwise import aligned_log_l1
@@ -50,7 +50,7 @@ def run_one(run: Run) -> dict[str, Any]:
     teacher = load(run.teacher).eval() if run.teacher else None
     tests = {}
     for name, values in run.tests.items():
-        dataset: FrameDataset = build(DATASETS, parse(values, DATASETS[values["name"]].Config))
+        dataset: FrameDataset = build(DATASETS, data_config(values, f"tests.{name}"))
         tests[name] = _test(model, teacher, dataset)
     return {
         "config": settings(config),
@@ -94,15 +94,14 @@ def _test(model: DepthModel, teacher: DepthModel | None, dataset: FrameDataset) 
     }
 
 
-@torch.inference_mode()
 def _distance(model: DepthModel, teacher: DepthModel, dataset: FrameDataset) -> float:
     """Mean |log difference| of both depths after taking out their common factor."""
+    predictors = [image_predictor(net.disparity) for net in (model, teacher)]
     found = []
     stride = max(1, len(dataset.targets) // COMPARED)
     for key in dataset.targets[::stride]:
         image = dataset.read_fields(key, ()).image
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
-        ours = model.disparity(pixels)
-        theirs = resize_disparity(teacher.disparity(pixels), (ours.shape[-2], ours.shape[-1]))
+        ours, theirs = (torch.from_numpy(predict(image))[None, None] for predict in predictors)
+        theirs = resize_disparity(theirs, (ours.shape[-2], ours.shape[-1]))
         found.append(float(aligned_log_l1(1 / ours, 1 / theirs)))
     return float(np.mean(found))

@@ -20,6 +20,7 @@ from lumde.methods.imitation import Imitator
 from lumde.nets.base import DepthNet
 from lumde.nets.bins import FITTED, BinRange, BinsHead
 from lumde.registry import Named
+from lumde.structures import WHOLE
 from lumde.teachers.base import Teacher
 
 PAPER_RANGE, PAPER_SIGMA = BinRange(1e-3, 80.0, even=True), 0.5  # metres; the sigma its program really uses
@@ -118,4 +119,4 @@ def _reduced(
     small = F.interpolate(depth, size, mode="nearest-exact")
     if mask is None:
         return small, None
-    return small, F.adaptive_avg_pool2d(mask.float(), size) > 0.999
+    return small, F.adaptive_avg_pool2d(mask.float(), size) > WHOLE

@@ -1,7 +1,7 @@
 """What every network of the zoo promises, and the few operations that all of them share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -200,11 +200,13 @@ def half_output(
     return DepthOutput(disps=(full, *disps)[:scales], features=features)
 
 
-def separable(channels_in: int, channels: int) -> nn.Sequential:
+def separable(
+    channels_in: int, channels: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d
+) -> nn.Sequential:
     """Depthwise 3x3, pointwise, normalisation, ReLU."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False),
         nn.Conv2d(channels_in, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
+        norm(channels),
         nn.ReLU(inplace=True),
     )

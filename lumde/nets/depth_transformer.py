@@ -1,13 +1,14 @@
 """A teacher that sees the whole picture at every level: a SegFormer encoder, a convolutional decoder."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.errors import ConfigError
-from lumde.nets.base import DepthNet, climbed, half_output
+from lumde.nets.base import DepthNet, climbed, half_output, separable
 from lumde.structures import DepthOutput
 
 ENCODERS = {  # channels at 1/4 to 1/32, blocks per level
@@ -44,11 +45,12 @@ class DepthTransformer(DepthNet):
             nn.Conv2d(3, STEM, 3, 2, padding=1), nn.GroupNorm(GROUPS, STEM), nn.ReLU(inplace=True)
         )
         self.encoder = _segformer(channels, depths)
+        norm = partial(nn.GroupNorm, GROUPS)
         skips = (STEM, *channels[:-1])
         self.narrow = nn.ModuleList(
-            _separable(a, b) for a, b in zip((*WIDTHS[1:], channels[-1]), WIDTHS, strict=True)
+            separable(a, b, norm) for a, b in zip((*WIDTHS[1:], channels[-1]), WIDTHS, strict=True)
         )
-        self.join = nn.ModuleList(_separable(a + b, a) for a, b in zip(WIDTHS, skips, strict=True))
+        self.join = nn.ModuleList(separable(a + b, a, norm) for a, b in zip(WIDTHS, skips, strict=True))
         num_heads = max(1, config.scales - 1)  # at 1/2, 1/4, 1/8; full size is the first one enlarged
         self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in WIDTHS[:num_heads])
         self.start_heads(self.heads)
@@ -73,13 +75,3 @@ def _segformer(channels: tuple[int, ...], depths: tuple[int, ...]) -> nn.Module:
         ) from error
     config = SegformerConfig(hidden_sizes=list(channels), depths=list(depths))
     return SegformerModel(config)  # type: ignore[no-any-return]
-
-
-def _separable(channels_in: int, channels: int) -> nn.Sequential:
-    """Depthwise 3x3, pointwise, GroupNorm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False),
-        nn.Conv2d(channels_in, channels, 1, bias=False),
-        nn.GroupNorm(GROUPS, channels),
-        nn.ReLU(inplace=True),
-    )

@@ -16,12 +16,11 @@ from lumde.files import inside, read_json
 from lumde.media.depth_png import read_depth
 from lumde.models import resize_disparity
 from lumde.registry import Named
-from lumde.structures import FrameBatch, Unit
+from lumde.structures import WHOLE, FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
 FOLDERS = (("npy", ".npy"), ("depth", ".png"), ("", ".npy"), ("", ".png"))  # where a frame's map may lie
 LEAST = 1e-6  # of a disparity, so that depth is finite
-WHOLE = 0.999  # share of a pixel that must be known
 
 
 class MapsTeacher(Teacher):

@@ -9,22 +9,20 @@ from lumde.errors import CheckpointError, ConfigError
 from lumde.teachers.foundation import FARTHEST, FoundationTeacher, _polarity, _stretched
 
 transformers = pytest.importorskip("transformers")
+TINY = {  # a backbone's four levels
+    "hidden_size": 16,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "out_features": ["stage1", "stage2", "stage3", "stage4"],
+    "reshape_hidden_states": False,
+}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("foundation")
-    backbone = transformers.Dinov2Config(
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=56,
-        patch_size=14,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-        reshape_hidden_states=False,
-        apply_layernorm=True,
-    )
+    backbone = transformers.Dinov2Config(**TINY, image_size=56, patch_size=14, apply_layernorm=True)
     config = transformers.DepthAnythingConfig(
         backbone_config=backbone,
         reassemble_hidden_size=16,
@@ -109,17 +107,7 @@ def test_what_is_no_model_is_refused(folder, tmp_path):
 
 
 def zoedepth(path) -> None:
-    backbone = transformers.BeitConfig(
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=64,
-        patch_size=16,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-        out_indices=None,
-        reshape_hidden_states=False,
-    )
+    backbone = transformers.BeitConfig(**TINY, image_size=64, patch_size=16, out_indices=None)
     config = transformers.ZoeDepthConfig(
         backbone_config=backbone,
         neck_hidden_sizes=[8, 8, 8, 8],
