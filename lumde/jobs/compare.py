@@ -162,8 +162,7 @@ def _pool(at_once: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _ready(study: StudyConfig, key: tuple[str, int], results: dict[tuple[str, int], Any]) -> bool:
-    row = study.rows[key[0]]
-    return all((other, key[1]) in results for other in (row.teacher, row.start) if other)
+    return all((other, key[1]) in results for other in study.rows[key[0]].stands_on)
 
 
 def _run(
@@ -172,8 +171,7 @@ def _run(
     """What one child process is to do."""
     name, seed = key
     row = study.rows[name]
-    earlier = {other for other in (row.teacher, row.start) if other}
-    before = float(sum(results[other, seed]["total_seconds"] for other in earlier))
+    before = float(sum(results[other, seed]["total_seconds"] for other in row.stands_on))
     return Run(
         config=row_config(row, folder),
         overrides=overrides_of(study, name, seed, out),

@@ -23,6 +23,11 @@ class RowConfig:
     start: str = ""  # row whose weights are the start (student.init)
     title: str = ""  # as tables call it; "" = the row's name
 
+    @property
+    def stands_on(self) -> set[str]:
+        """Rows that must have run under the same seed."""
+        return {self.teacher, self.start} - {""}
+
 
 @dataclass(kw_only=True)
 class StudyConfig:
@@ -54,7 +59,7 @@ class StudyConfig:
         for name, row in self.rows.items():
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"rows.{name}: letters, digits, - and _ only: it becomes a folder")
-            for other in filter(None, (row.teacher, row.start)):
+            for other in sorted(row.stands_on):
                 if other not in known:
                     raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
             known.append(name)
