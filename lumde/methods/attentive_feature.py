@@ -66,10 +66,11 @@ class AttentiveFeature(Imitator):
         picture = torch.zeros(1, 3, PROBE, PROBE)
         with torch.no_grad():
             theirs = self.teacher.features(picture)
-            ours = copy.deepcopy(student).eval()(picture).features
+            ours = self.ghost(picture).features
         self.levels = min(len(ours), len(theirs))  # counted from the coarsest
         channels = zip(theirs[-self.levels :], ours[-self.levels :], strict=True)
         self.adapters = nn.ModuleList(_adapter(a.shape[1], b.shape[1]) for a, b in channels)
+        self._seen: tuple[FrameBatch, Tensor, tuple[Tensor, ...]] | None = None  # the last batch's teacher
 
     def trainable(self, phase: str) -> Iterable[nn.Parameter]:
         """The student, or the adapters."""
@@ -80,8 +81,7 @@ class AttentiveFeature(Imitator):
         frames = batch["main"]
         if phase == "acclimate":
             return self._acclimation(frames) if step >= self.config.ghost_step else {}
-        with torch.no_grad():
-            teacher, features = self.run(self.teacher.depth_and_features, frames.image)
+        teacher, features = self._taught(frames)
         output = self.run(self.student, frames.jittered)
         depths = self.enlarged_depths(output, teacher)
         terms = imitation_terms(self.config, depths, teacher, frames.mask, self.teacher.unit)
@@ -103,12 +103,19 @@ class AttentiveFeature(Imitator):
         if not self.ghost_made:
             self.ghost.net.load_state_dict(self.student.state_dict())  # and now it stays as it is
             self.ghost_made.fill_(True)
+        teacher, features = self._taught(frames)
         with torch.no_grad():
-            teacher, features = self.run(self.teacher.depth_and_features, frames.image)
             like = self.run(self.ghost, frames.image).features
         output = self.run(self._decoded, *like[: -self.levels], *self._acclimated(features, like))
         depth = self.enlarged_depths(output, teacher)[0]
         return {"acclimation": log_l1(depth, teacher, frames.mask)}
+
+    @torch.no_grad()
+    def _taught(self, frames: FrameBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The teacher's depth and features; both phases of a step need them."""
+        if self._seen is None or self._seen[0] is not frames:
+            self._seen = (frames, *self.run(self.teacher.depth_and_features, frames.image))
+        return self._seen[1], self._seen[2]
 
     def _decoded(self, *features: Tensor) -> DepthOutput:
         """What the ghost's decoder answers."""
