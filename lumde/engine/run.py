@@ -171,7 +171,8 @@ def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -
         return
     if lacking := set(method.teacher_gives) - set(teacher.gives):
         raise ConfigError(f"teacher: it does not give {', '.join(sorted(lacking))}, which this method needs")
-    if "depth" not in teacher.gives and config.augment.windows:
+    stored = "depth" not in teacher.gives or getattr(config.teacher, "cache", "")
+    if stored and config.augment.windows:
         raise ConfigError("augment.windows: stored maps show whole frames; leave windows away with them")
     limits = (config.student.min_depth, config.student.max_depth)
     if teacher.depth_range not in (None, limits):

@@ -15,8 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.losses.adversarial import critic_loss, gradient_penalty, student_loss
+from lumde.losses.arbiter import ArbiterConfig
 from lumde.losses.pairwise import depth_nodes, pairwise_affinity
 from lumde.losses.pixelwise import inverse_l1, log_l1
+from lumde.methods.arbiter import Arbiter
 from lumde.methods.base import (
     Method,
     Streams,
@@ -64,6 +66,7 @@ class Adversarial(Method):
         critic_every_steps: int = 1  # the critic and the holistic term take every n-th step
         video_weight: float = 0.1
         video: VideoConfig | None = None
+        arbiter: ArbiterConfig | None = None  # the video decides which of the teacher's pixels to believe
 
         def __post_init__(self) -> None:
             if self.holistic_weight and self.critic is None:
@@ -81,7 +84,8 @@ class Adversarial(Method):
             require_teacher(teacher, type(self).__name__)
         self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
         self.video = VideoTerms(config.video) if config.video and config.video_weight else None
-        self.needs = self.video.needs if self.video else ()
+        self.arbiter = Arbiter(config.arbiter) if config.arbiter and self.imitates else None
+        self.needs = self.video.needs if self.video else ("sources",) if self.arbiter else ()
         self._seen: _Seen | None = None  # of the last student phase
 
     @property
@@ -98,14 +102,14 @@ class Adversarial(Method):
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Distillation and video terms of the student; Wasserstein terms of the critic after the warm-up."""
         frames = batch["main"]
-        holistic = self._critic_at(step)
         if phase == "critic":
-            return self._critic_terms(frames) if holistic else {}
+            return self._critic_terms(frames) if self._critic_at(step) else {}
         output = self.run(self.student, frames.jittered)
-        terms = self._imitation(frames, output, holistic) if self.imitates else {}
+        terms = self._imitation(frames, output, step) if self.imitates else {}
+        self.monitors = self.arbiter.monitors() if self.arbiter else {}
         if self.video:
             result = self.video(self.student, output, frames, self.run)
-            self.monitors = result.monitors
+            self.monitors |= result.monitors
             terms |= {name: self.config.video_weight * term for name, term in result.terms.items()}
         return terms
 
@@ -114,9 +118,7 @@ class Adversarial(Method):
         late = step >= self.config.warmup_steps
         return self.critic is not None and late and (step + 1) % self.config.critic_every_steps == 0
 
-    def _imitation(
-        self, frames: FrameBatch, output: DepthOutput, holistic: bool
-    ) -> dict[str, Float[Tensor, ""]]:
+    def _imitation(self, frames: FrameBatch, output: DepthOutput, step: int) -> dict[str, Float[Tensor, ""]]:
         """Teacher terms, each of them optional."""
         assert self.teacher is not None
         student = self.student.depth(output.disp)
@@ -127,6 +129,8 @@ class Adversarial(Method):
             with self.autocast(frames.image):
                 teacher = self.teacher.look(frames)
         teacher, valid = known_depth(teacher, frames.mask)
+        if self.arbiter and self.arbiter.speaks_at(step):
+            valid = self.arbiter.believed(frames, self.student, student, teacher, valid, self.run)
         self._seen = _Seen(frames, teacher, student.detach(), valid)
         terms = {}
         if self.config.pixel_weight:
@@ -139,7 +143,7 @@ class Adversarial(Method):
                 else self._pair(student, teacher, valid)
             )
             terms["pair"] = self.config.pair_weight * pair
-        if holistic:
+        if self._critic_at(step):
             assert self.critic is not None
             scores = self.run(self.critic, self._maps(student, teacher, valid))
             terms["holistic"] = self.config.holistic_weight * student_loss(scores)
@@ -207,7 +211,7 @@ class Adversarial(Method):
             shown = {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
         if self.video:
             shown |= self.video(self.student, output, frames, self.run).pictures()
-        return shown
+        return shown | (self.arbiter.pictures() if self.arbiter else {})
 
     @property
     def unit(self) -> Unit:

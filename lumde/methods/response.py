@@ -10,8 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lumde.losses.arbiter import ArbiterConfig
 from lumde.losses.imitation import scale_invariant
 from lumde.losses.pixelwise import log_l1
+from lumde.methods.arbiter import Arbiter
 from lumde.methods.base import Streams, mean_of
 from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
 from lumde.nets.base import DepthNet
@@ -31,6 +33,7 @@ class Response(Imitator):
 
         label_weight: float = 0.0  # share of measured depth where the data has it, the teacher's is the rest
         auxiliary_ratio: float = 0.0  # pictures of the stream `auxiliary` per picture of the main one, 0 to 1
+        arbiter: ArbiterConfig | None = None  # the video decides which of the teacher's pixels to believe
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -44,7 +47,8 @@ class Response(Imitator):
         """Join student and frozen teacher."""
         super().__init__(student, teacher)
         self.config = config
-        self.needs = ("depth",) if config.label_weight else ()
+        self.arbiter = Arbiter(config.arbiter) if config.arbiter else None
+        self.needs = (("depth",) if config.label_weight else ()) + (("sources",) if self.arbiter else ())
         self.streams = ("main", "auxiliary") if config.auxiliary_ratio else ("main",)
 
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
@@ -56,13 +60,22 @@ class Response(Imitator):
         valid = torch.cat([torch.ones_like(depth) > 0 if mask is None else mask for depth, mask in taught])
         output = self.run(self.student, torch.cat([part.jittered for part in parts]))
         depths = self.enlarged_depths(output, teacher)
+        self.monitors = {"disp_std": output.disp.detach().flatten(1).std(1).mean()}
+        if self.arbiter and self.arbiter.speaks_at(step):
+            count = len(frames.image)  # only the main stream has neighbours
+            main = (values[:count] for values in (depths[0], teacher, valid))
+            valid = torch.cat([self.arbiter.believed(frames, self.student, *main, self.run), valid[count:]])
+            self.monitors |= self.arbiter.monitors()
         terms = imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)
         if self.config.label_weight:
             labelled = mean_of(self._label(depth[: len(frames.image)], frames) for depth in depths)
             terms = {name: (1 - self.config.label_weight) * term for name, term in terms.items()}
             terms["label"] = self.config.label_weight * labelled
-        self.monitors = {"disp_std": output.disp.detach().flatten(1).std(1).mean()}
         return terms
+
+    def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
+        """Input, student, teacher, difference; where an arbiter last believed the teacher."""
+        return super().pictures(batch) | (self.arbiter.pictures() if self.arbiter else {})
 
     def _parts(self, batch: Streams) -> list[FrameBatch]:
         """Main frames, then as many auxiliary ones as the ratio says."""

@@ -2,12 +2,25 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lumde.registry import Named
 from lumde.structures import FrameBatch
+from lumde.teachers.cache import MapCache
+
+
+@dataclass(kw_only=True)
+class NetworkTeacherConfig(Named):
+    """What every teacher that is a network can be told."""
+
+    # Folder in which its maps are kept, so that no picture is asked about twice. For methods that need maps
+    # alone, on whole pictures. "" = ask anew.
+    cache: str = ""
 
 
 class Frozen(nn.Module):
@@ -37,13 +50,28 @@ class Teacher(nn.Module, ABC):
     gives: tuple[str, ...] = ("maps", "depth")
     unit: Literal["relative", "metres"] = "relative"
     depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
+    cached: MapCache | None = None
+    pictures: int = 0  # that it was told of
 
     def check(self, keys: Sequence[str]) -> None:
         """Refuse frames, named "sequence/name", that this teacher cannot answer for."""
+        self.pictures += len(keys)
 
     def begin(self, images: Float[Tensor, "b 3 h w"]) -> list[str]:
-        """Look at the first frames before anything is learned; what is answered is told to the user."""
-        return []
+        """Look at the first frames before anything is learned; what is answered is told to the user.
+
+        Raises:
+            ResourceError: the disk has no room for a cache of the pictures it was told of.
+        """
+        folder = getattr(getattr(self, "config", None), "cache", "")
+        if not folder:
+            return []
+        self.cached = MapCache(Path(folder), self, self.facts())
+        return [self.cached.plan(self.pictures, images.shape[-2:])]
+
+    def facts(self) -> str:
+        """All that decides its answers beside its weights."""
+        return type(self).__name__
 
     @abstractmethod
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
@@ -51,7 +79,7 @@ class Teacher(nn.Module, ABC):
 
     def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
         """Depth of a batch's clean frames; 0 where nothing is known."""
-        return self.depth(frames.image)
+        return self.depth(frames.image) if self.cached is None else self.cached.look(frames, self.depth)
 
     def depth_and_features(
         self, images: Float[Tensor, "b 3 h w"]

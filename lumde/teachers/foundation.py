@@ -12,9 +12,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from lumde.errors import CheckpointError, ConfigError
-from lumde.registry import Named
 from lumde.structures import Unit
-from lumde.teachers.base import Frozen, Teacher
+from lumde.teachers.base import Frozen, NetworkTeacherConfig, Teacher
 
 Polarity = Literal["depth", "disparity"]
 METRIC = ("zoedepth", "glpn", "depth_pro", "prompt_depth_anything")  # model types that answer metres
@@ -43,7 +42,7 @@ class FoundationTeacher(Teacher):
     """
 
     @dataclass(kw_only=True)
-    class Config(Named):
+    class Config(NetworkTeacherConfig):
         """Which model, and how its answers are meant."""
 
         name: str = "foundation"
@@ -84,7 +83,13 @@ class FoundationTeacher(Teacher):
                 f"teacher: on these frames they look like {seems} (what is low in a picture is mostly near); "
                 f"if so, set teacher.answers={seems}"
             )
-        return said
+        return said + super().begin(images)
+
+    def facts(self) -> str:
+        """Its preprocessing, and how its answers are read."""
+        return (
+            f"{self.answers} {self.unit} {self.model.net.config.model_type} {self.processor.to_json_string()}"
+        )
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size; the model sees them as its preprocessing says."""

@@ -10,8 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.models import DepthModel, load, resize_disparity
-from lumde.registry import Named
-from lumde.teachers.base import Frozen, Teacher
+from lumde.teachers.base import Frozen, NetworkTeacherConfig, Teacher
 
 
 class RunTeacher(Teacher):
@@ -20,7 +19,7 @@ class RunTeacher(Teacher):
     gives: tuple[str, ...] = ("maps", "depth", "features")
 
     @dataclass(kw_only=True)
-    class Config(Named):
+    class Config(NetworkTeacherConfig):
         """Where the teacher lies."""
 
         name: str = "run"
@@ -52,6 +51,12 @@ class RunTeacher(Teacher):
         if self.config.flip:
             passes += [self._pass(images.flip(-1), size).flip(-1) for size in self.config.sizes]
         return passes[0] if len(passes) == 1 else torch.stack(passes).log().mean(0).exp()
+
+    def facts(self) -> str:
+        """Sizes and mirroring of its passes, and how its network is fed."""
+        fed = cast(DepthModel, self.model.net).config
+        passes = f"{self.config.sizes} {self.config.flip}"
+        return f"{passes} {fed.net.architecture()} {fed.height} {fed.width} {fed.fit}"
 
     def _pass(self, images: Float[Tensor, "b 3 h w"], size: float) -> Float[Tensor, "b 1 h w"]:
         model = cast(DepthModel, self.model.net)

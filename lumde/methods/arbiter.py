@@ -1,0 +1,108 @@
+"""The photometric arbiter: a student's video decides which of its teacher's pixels to believe."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lumde.geometry.alignment import find_motion
+from lumde.geometry.warp import Warped, sample, warp
+from lumde.losses.arbiter import ArbiterConfig, Judgement, judge
+from lumde.losses.photometric import geometry_consistency, reprojection_error
+from lumde.nets.base import DepthNet
+from lumde.structures import RIGHT, FrameBatch
+
+
+class Arbiter:
+    """Compares what student and teacher make of the neighbouring frames; no gradient, nothing to learn."""
+
+    def __init__(self, config: ArbiterConfig) -> None:
+        """Keep the margins; nothing has been judged yet."""
+        self.config = config
+        self.last: Judgement | None = None
+
+    def speaks_at(self, step: int) -> bool:
+        """Whether a student has learned enough by now to contradict."""
+        return step >= self.config.after_steps
+
+    def believed(
+        self,
+        frames: FrameBatch,
+        net: DepthNet,
+        student: Float[Tensor, "b 1 h w"],
+        teacher: Float[Tensor, "b 1 h w"],
+        valid: Bool[Tensor, "b 1 h w"] | None,
+        run: Callable[..., Any],
+    ) -> Bool[Tensor, "b 1 h w"]:
+        """The valid pixels without those that the neighbours speak against.
+
+        Args:
+            frames: with sources of the same camera.
+            net: the student, asked for the depth of the sources.
+            student: its depth of the target.
+            teacher: the teacher's, in any unit.
+            valid: pixels that count; None = all.
+            run: runs a network in the precision of the training.
+        """
+        self.last = self.judge(frames, net, student.detach(), teacher, valid, run)
+        return ~self.last.rejected if valid is None else valid & ~self.last.rejected
+
+    @torch.no_grad()
+    def judge(
+        self,
+        frames: FrameBatch,
+        net: DepthNet,
+        student: Float[Tensor, "b 1 h w"],
+        teacher: Float[Tensor, "b 1 h w"],
+        valid: Bool[Tensor, "b 1 h w"] | None,
+        run: Callable[..., Any],
+    ) -> Judgement:
+        """Judge every pixel. Both depths share one motion: the one that suits their geometric mean."""
+        moving = [i for i, offset in enumerate(frames.offsets) if offset != RIGHT]
+        assert frames.sources is not None and frames.sources_jittered is not None
+        count = len(moving)
+        sources = frames.sources[:, moving].flatten(0, 1)
+        teacher = _in_scale_of(student, teacher, valid)
+        image, intrinsics, ours, theirs = (
+            values.repeat_interleave(count, 0)
+            for values in (frames.image, frames.intrinsics, student, teacher)
+        )
+        mask = None if valid is None else valid.repeat_interleave(count, 0)
+        motion = find_motion(image, sources, (ours * theirs).sqrt(), intrinsics, mask)
+        by_ours, by_theirs = (warp(sources, depth, motion, intrinsics) for depth in (ours, theirs))
+        own = net.depth(run(net, frames.sources_jittered[:, moving].flatten(0, 1)).disp)
+        difference = geometry_consistency(by_ours.source_depth, sample(own, by_ours.grid))
+        seen = by_ours.inside & by_theirs.inside
+        maps = (
+            _error(by_ours, image),
+            _error(by_theirs, image),
+            reprojection_error(sources, image),
+            seen if mask is None else seen & mask,
+            difference,
+        )
+        return judge(self.config, *(values.view(-1, count, *values.shape[-2:]) for values in maps))
+
+    def pictures(self) -> dict[str, Float[Tensor, "3 h w"]]:
+        """Where the first sample's teacher was believed (white) when it was last judged."""
+        if self.last is None:
+            return {}
+        return {"believed": (~self.last.rejected[0]).float().expand(3, -1, -1)}
+
+    def monitors(self) -> dict[str, Tensor]:
+        """Share of pixels that were rejected."""
+        return {} if self.last is None else {"rejected": self.last.rejected.float().mean()}
+
+
+def _in_scale_of(
+    student: Float[Tensor, "b 1 h w"], teacher: Float[Tensor, "b 1 h w"], valid: Tensor | None
+) -> Float[Tensor, "b 1 h w"]:
+    """The teacher's depth times one factor per image, the median ratio."""
+    ratio = student / teacher
+    known = ratio if valid is None else torch.where(valid, ratio, torch.nan)
+    return teacher * known.flatten(1).nanmedian(1).values.nan_to_num(1.0)[:, None, None, None]
+
+
+def _error(warped: Warped, image: Tensor) -> Float[Tensor, "n 1 h w"]:
+    return reprojection_error(warped.image, image)

@@ -1,0 +1,107 @@
+"""The arbiter on a rendered room: planted errors of a teacher are found, what is right is believed."""
+
+import pytest
+import torch
+from method_parts import FixedTeacher, frames_of
+
+from lumde.config import parse
+from lumde.losses.arbiter import ArbiterConfig
+from lumde.methods import METHODS
+from lumde.methods.arbiter import Arbiter
+from lumde.nets.base import DepthNet
+from lumde.nets.depth_small import DepthSmall
+from lumde.structures import DepthOutput, FrameBatch
+from lumde.worlds.clips import Order, render_world
+
+
+class Knows(DepthNet):
+    """A student that knows the depth of every picture it was made for."""
+
+    def __init__(self, images, depths):
+        super().__init__(DepthNet.Config(name="knows"))
+        self.images, self.depths = images, depths
+
+    def encode(self, image):
+        raise NotImplementedError
+
+    decode = encode
+
+    def forward(self, images):
+        index = [int((self.images - image).abs().flatten(1).sum(1).argmin()) for image in images]
+        return DepthOutput((1 / self.depths[index],))
+
+    def depth(self, disp):
+        return 1 / disp
+
+
+@pytest.fixture(scope="module")
+def room():
+    clip = render_world(Order("rooms", 7, (0, 3, 6)), 72, 96)
+    images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).float() / 255
+    depths = torch.from_numpy(clip.depth).float()[:, None]
+    frames = FrameBatch(
+        image=images[1:2],
+        jittered=images[1:2],
+        intrinsics=torch.from_numpy(clip.intrinsics).float()[None],
+        sources=images[None, [0, 2]],
+        sources_jittered=images[None, [0, 2]],
+        offsets=(-1, 1),
+    )
+    return frames, Knows(images, depths), depths[1:2]
+
+
+def judged(room, teacher):
+    frames, net, depth = room
+    return Arbiter(ArbiterConfig()).judge(frames, net, depth, teacher, None, lambda net, *x: net(*x))
+
+
+def test_planted_errors_are_found_and_a_right_teacher_is_believed(room):
+    depth = room[2]
+    assert not judged(room, 3 * depth).rejected.any()  # right in another unit
+    wrong = depth.clone()
+    wrong[..., 20:50, 30:70] *= 1.6
+    rejected = judged(room, wrong).rejected[0, 0]
+    inside = torch.zeros_like(rejected)
+    inside[20:50, 30:70] = True
+    assert rejected[inside].float().mean() > 0.3
+    assert rejected[~inside].float().mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("response", {}), ("adversarial", {"holistic_weight": 0, "video_weight": 0})],
+)
+def test_rejected_pixels_are_not_learned(name, options, monkeypatch):
+    """The term is that of a mask without the rejected pixels; before `after_steps` nothing is rejected."""
+    torch.manual_seed(0)
+    values = {"name": name, **options, "arbiter": {"after_steps": 5}}
+    student = DepthSmall(DepthSmall.Config(size="tiny", scales=1))
+    method = METHODS[name](parse(values, METHODS[name].Config), student, FixedTeacher()).eval()
+    assert method.needs == ("sources",)
+    frames = frames_of(2)
+    half = torch.zeros_like(frames.mask)
+    half[..., :16] = True
+
+    def believed(*_):
+        method.arbiter.last = None
+        return half
+
+    monkeypatch.setattr(method.arbiter, "believed", believed)
+    early, late = (method.terms({"main": frames}, "student", step) for step in (4, 5))
+    frames.mask = half
+    masked = method.terms({"main": frames}, "student", 0)
+    assert {name: term.item() for name, term in late.items()} == {
+        name: term.item() for name, term in masked.items()
+    }
+    assert any(early[name] != late[name] for name in late)
+
+
+def test_the_log_shows_where_the_teacher_was_believed():
+    values = {"name": "response", "arbiter": {"after_steps": 0}}
+    student = DepthSmall(DepthSmall.Config(size="tiny", scales=1))
+    method = METHODS["response"](parse(values, METHODS["response"].Config), student, FixedTeacher())
+    batch = {"main": frames_of(2)}
+    method.terms(batch, "student", 0)
+    assert 0 <= method.monitors["rejected"] <= 1
+    shown = method.eval().pictures(batch)["believed"]
+    assert shown.shape == (3, 32, 64) and set(shown.unique().tolist()) <= {0.0, 1.0}

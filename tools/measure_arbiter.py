@@ -1,0 +1,95 @@
+"""How well the photometric arbiter finds errors planted in a teacher, on worlds: docs/results/arbiter.json.
+
+usage: python tools/measure_arbiter.py OUT.json [MODEL]
+
+The teacher is the truth, wrong by a factor of 1.25 to 2 (or its inverse) in patches that cover a fifth of
+each picture. The student is a network (MODEL, or what is shipped) as it answers for target and neighbours.
+AUROC of `doubt` for "planted here", over pixels that are judged; on movers apart.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lumde.files import write_json
+from lumde.losses.arbiter import ArbiterConfig
+from lumde.methods.arbiter import Arbiter
+from lumde.models import load
+from lumde.nets.base import DepthNet
+from lumde.structures import FrameBatch
+from lumde.worlds import VERSION
+from lumde.worlds.clips import Order, render_world
+
+SIZE = (96, 160)
+WORLDS, FIRST_SEED = 24, 880_000
+SETS = {"rooms": (0, 3, 6), "shapes": (0, 3, 6), "streets": (4, 5, 6)}  # frames: target between its sources
+PLANTED = 0.2  # of the area
+
+
+def main(out: Path, model: Path | None) -> None:
+    """Measure every family, print and write."""
+    student = load(model).eval().net
+    found = {"worlds": WORLDS, "version": VERSION, "size": list(SIZE)}
+    for family, frames in SETS.items():
+        parts = [_world(family, FIRST_SEED + i, frames, student) for i in range(WORLDS)]
+        doubt, planted, rejected, mover = (np.concatenate(values) for values in zip(*parts, strict=True))
+        found[family] = {
+            "judged": len(doubt) / (WORLDS * SIZE[0] * SIZE[1]),
+            "auroc": _auroc(doubt, planted),
+            "auroc_static": _auroc(doubt[~mover], planted[~mover]),
+            "auroc_movers": _auroc(doubt[mover], planted[mover]) if mover.any() else None,
+            "rejected_of_planted": float(rejected[planted].mean()),
+            "rejected_of_clean": float(rejected[~planted].mean()),
+            "rejected_of_clean_movers": float(rejected[~planted & mover].mean()) if mover.any() else None,
+        }
+        print(family, found[family])
+    write_json(out, found)
+
+
+def _world(family: str, seed: int, frames: tuple[int, ...], student: DepthNet) -> tuple[np.ndarray, ...]:
+    """Doubt, planted, rejected and mover of every judged pixel of a world's middle frame."""
+    clip = render_world(Order(family, seed, frames), *SIZE)
+    images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).float() / 255
+    truth = torch.from_numpy(clip.depth).float()[1][None, None]
+    known = truth > 0
+    factor, planted = _errors(np.random.default_rng(seed))
+    teacher = torch.where(known, truth, 1.0) * factor
+    batch = FrameBatch(
+        image=images[1:2],
+        jittered=images[1:2],
+        intrinsics=torch.from_numpy(clip.intrinsics).float()[None],
+        sources=images[None, [0, 2]],
+        sources_jittered=images[None, [0, 2]],
+        offsets=(-1, 1),
+    )
+    with torch.inference_mode():
+        answer = student.depth(student(images[1:2]).disp)
+        verdict = Arbiter(ArbiterConfig()).judge(
+            batch, student, answer, teacher, known, lambda net, *inputs: net(*inputs)
+        )
+    use = (known & (verdict.doubt != 0)).numpy().ravel()
+    masks = (planted.numpy(), verdict.rejected.numpy(), clip.movers[1])
+    return (verdict.doubt.numpy().ravel()[use], *(mask.ravel()[use] for mask in masks))
+
+
+def _errors(draw: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """The factor by which a teacher is wrong at each pixel, and where it is."""
+    fields = torch.from_numpy(draw.standard_normal((2, 1, SIZE[0] // 16, SIZE[1] // 16))).float()
+    smooth = F.interpolate(fields, SIZE, mode="bicubic")
+    planted = smooth[:1] > smooth[0].quantile(1 - PLANTED)
+    factor = torch.where(smooth[1:] > 0, 1.0, -1.0) * float(np.log(draw.uniform(1.25, 2)))
+    return torch.where(planted, factor, 0.0).exp(), planted
+
+
+def _auroc(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Chance that a planted pixel is doubted more than one that is not."""
+    ranks = scores.argsort().argsort() + 1.0
+    count = int(positive.sum())
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(scores) - count)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
