@@ -171,7 +171,7 @@ def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -
         return
     if lacking := set(method.teacher_gives) - set(teacher.gives):
         raise ConfigError(f"teacher: it does not give {', '.join(sorted(lacking))}, which this method needs")
-    stored = "depth" not in teacher.gives or getattr(config.teacher, "cache", "")
+    stored = "depth" not in teacher.gives or bool(getattr(config.teacher, "cache", ""))
     if stored and config.augment.windows:
         raise ConfigError("augment.windows: stored maps show whole frames; leave windows away with them")
     limits = (config.student.min_depth, config.student.max_depth)

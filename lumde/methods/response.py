@@ -62,9 +62,10 @@ class Response(Imitator):
         depths = self.enlarged_depths(output, teacher)
         self.monitors = {"disp_std": output.disp.detach().flatten(1).std(1).mean()}
         if self.arbiter and self.arbiter.speaks_at(step):
-            count = len(frames.image)  # only the main stream has neighbours
-            main = (values[:count] for values in (depths[0], teacher, valid))
-            valid = torch.cat([self.arbiter.believed(frames, self.student, *main, self.run), valid[count:]])
+            main, rest = valid.split((len(frames.image), len(valid) - len(frames.image)))
+            student, taught_main = (values[: len(main)] for values in (depths[0], teacher))
+            main = self.arbiter.believed(frames, self.student, student, taught_main, main, self.run)
+            valid = torch.cat([main, rest])  # only the main stream has neighbours
             self.monitors |= self.arbiter.monitors()
         terms = imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)
         if self.config.label_weight:

@@ -88,7 +88,7 @@ def _write(path: Path, depth: Float[np.ndarray, "h w"]) -> None:
     logs = np.log(np.where(known, depth, 1.0))
     low, high = (float(end(logs[known])) if known.any() else 0.0 for end in (np.min, np.max))
     codes = np.rint((logs - low) / max(high - low, 1e-9) * STEPS) + 1
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "codes": np.where(known, codes, 0).astype(np.uint16),
         "ends": np.array([low, high], np.float32),
     }

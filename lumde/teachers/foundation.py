@@ -63,7 +63,7 @@ class FoundationTeacher(Teacher):
         self.config = config
         model, self.processor = _loaded(config)
         self.model = Frozen(model)
-        kind = str(model.config.model_type)
+        self.kind = kind = str(model.config.model_type)
         metric = kind in METRIC or getattr(model.config, "depth_estimation_type", "") == "metric"
         self.unit: Unit = "metres" if metric and config.answers != "disparity" else "relative"
         self.answers: Polarity | None = None if config.answers == "auto" else config.answers
@@ -87,9 +87,7 @@ class FoundationTeacher(Teacher):
 
     def facts(self) -> str:
         """Its preprocessing, and how its answers are read."""
-        return (
-            f"{self.answers} {self.unit} {self.model.net.config.model_type} {self.processor.to_json_string()}"
-        )
+        return f"{self.answers} {self.unit} {self.kind} {self.processor.to_json_string()}"
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size; the model sees them as its preprocessing says."""
