@@ -3,6 +3,7 @@
 Nothing is kept that does not explain frames that were held out better than the network as it came.
 """
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,9 @@ LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
 BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
 MIN_MOTION = 0.004  # mean grey difference below which a frame counts as standing still
+# Sources that are trained on, as multiples of the nearest distance with enough parallax: the far ones see
+# small differences of depth, the near ones what the far ones lose.
+REACH = (1, 3)
 REFINE_STEPS = 4  # by which the pictures may turn a recorded motion
 
 Say = Callable[[str], None]
@@ -131,16 +135,31 @@ class _Clip:
 
     def snippets(self, distance: int, held_out: bool) -> Snippets:
         """Frames that are kept from training, or all others, with sources that far before and after."""
-        return Snippets(self._frames(held_out), self._config(distance), ("sources",))
+        return Snippets(self._frames(held_out), self._config((-distance, distance)), ("sources",))
+
+    def training_snippets(self, distance: int) -> Snippets:
+        """Frames to train on, with sources at every REACH; in a clip too short for that the nearest ones."""
+        for reach in (REACH, REACH[:1]):
+            offsets = tuple(sorted(sign * distance * far for far in reach for sign in (-1, 1)))
+            try:
+                found = Snippets(
+                    self._frames(held_out=False), self._config(offsets, self.stereo), ("sources",)
+                )
+            except DataError:
+                continue
+            if len(found) >= LEAST_SNIPPETS:
+                return found
+        raise DataError(f"{self.root}: too few usable frames, at least {LEAST_SNIPPETS} are needed")
 
     def metric_snippets(self, distance: int) -> Snippets:
         """Frames to train on, with their recorded motion."""
         fields = ("sources", "pose") if self.posed else ("sources",)
-        return Snippets(self._frames(held_out=False), self._config(distance, self.stereo), fields)
+        return Snippets(
+            self._frames(held_out=False), self._config((-distance, distance), self.stereo), fields
+        )
 
-    def _config(self, distance: int, stereo: bool = False) -> SnippetConfig:
+    def _config(self, offsets: tuple[int, ...], stereo: bool = False) -> SnippetConfig:
         height, width = self.size
-        offsets = (-distance, distance)
         return SnippetConfig(
             height=height, width=width, offsets=offsets, min_motion=MIN_MOTION, stereo=stereo
         )
@@ -164,13 +183,13 @@ def _open(root: Path, model: DepthModel) -> _Clip:
 
 
 def _train(clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distance: int) -> None:
-    snippets = clip.snippets(distance, held_out=False)
-    if len(snippets) < LEAST_SNIPPETS:
-        raise DataError(f"{clip.root}: {len(snippets)} usable frames, at least {LEAST_SNIPPETS} are needed")
+    snippets = clip.training_snippets(distance)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "start"
         save(start, path)
-        config = load_config(package_file("configs", "adapt", ".yaml"), _overrides(clip, distance, path))
+        config = load_config(
+            package_file("configs", "adapt", ".yaml"), _overrides(clip, snippets.config, path)
+        )
         config.student = replace(start.config.net, init=str(path))
         config.loop.minutes, config.loop.seed = budget.minutes, budget.seed
         train(config, out, opened={"main": snippets.dataset})
@@ -185,19 +204,13 @@ def _train(clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distan
     save(adapted, out / "model")
 
 
-def _overrides(clip: _Clip, distance: int, start: Path) -> list[str]:
+def _overrides(clip: _Clip, snippets: SnippetConfig, start: Path) -> list[str]:
     """What the clip and the start decide of configs/adapt.yaml."""
-    height, width = clip.size
-    posed = ["method.video.pose.name=recorded", f"method.video.pose.refine_steps={REFINE_STEPS}"]
+    posed = ["method.pose.name=recorded", f"method.pose.refine_steps={REFINE_STEPS}"]
     return [
         f"data.root={clip.root}",
         f"student.init={start}",
-        f"teacher.path={start}",
-        f"snippets.height={height}",
-        f"snippets.width={width}",
-        f"snippets.offsets=[{-distance},{distance}]",
-        f"snippets.min_motion={MIN_MOTION}",
-        f"snippets.stereo={str(clip.stereo).lower()}",
+        f"snippets={json.dumps(asdict(snippets))}",
         *(posed if clip.posed else []),
     ]
 
