@@ -93,10 +93,11 @@ class RunLog:
     def _plain_line(self, step: int, total: float, wait_share: float) -> None:
         done = max(1, step + 1 - self.start)
         pace = done / max(1e-9, time.monotonic() - self.started)
-        left = ((self.bar.total or step) - step - 1) / pace
+        known = self.bar.total  # 0 while a budget in minutes is still being timed
+        end = f"ETA {(known - step - 1) / pace / 60:.1f} min" if known else "ETA follows"
         print(
-            f"step {step + 1}/{self.bar.total}  loss {total:.4f}  {pace:.2f} it/s  "
-            f"ETA {left / 60:.1f} min  data wait {wait_share:.0%}",
+            f"step {step + 1}{f'/{known}' if known else ''}  loss {total:.4f}  {pace:.2f} it/s  "
+            f"{end}  data wait {wait_share:.0%}",
             file=sys.stderr,
         )
 

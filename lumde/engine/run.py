@@ -18,6 +18,7 @@ from lumde.engine import checkpoint
 from lumde.engine.devices import environment, network_dtype, pick_device
 from lumde.engine.log import RunLog
 from lumde.engine.loop import Loop, LoopConfig
+from lumde.engine.notes import late_terms, teacher_notes
 from lumde.engine.optimize import OptimizerConfig
 from lumde.engine.validate import Validation, ValidationConfig
 from lumde.errors import ConfigError
@@ -57,6 +58,7 @@ class Parts:
     """A run that is ready to start."""
 
     method: Method
+    teacher: Teacher | None
     streams: dict[str, Batches]
     model: DepthModel
     validation: Validation | None
@@ -104,8 +106,11 @@ def train(
     with RunLog(out, loop.steps, loop.step, quiet) as log:
         for problem in found[1] if found else ():
             log.say(f"skipped a damaged checkpoint: {problem}")
-        for note in _teacher_notes(parts, loop.step):
+        for note in late_terms(config.loop.steps, parts.method):
             log.say(note)
+        if parts.teacher is not None:
+            for note in teacher_notes(parts.teacher, parts.streams["main"].at(loop.step).image, out):
+                log.say(note)
         loop.run(out, log, parts.validation)
         loop.refresh_model()
         result = _result(config, loop, parts.validation)
@@ -141,13 +146,7 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     if teacher is not None:
         for stream in streams.values():
             teacher.check(stream.snippets.keys)
-    return Parts(method, streams, model, validation, device)
-
-
-def _teacher_notes(parts: Parts, step: int) -> list[str]:
-    """What a teacher has to say of the batch that the run goes on with."""
-    teacher = getattr(parts.method, "teacher", None)
-    return [] if teacher is None else teacher.begin(parts.streams["main"].at(step).image)
+    return Parts(method, teacher, streams, model, validation, device)
 
 
 def _model_config(config: TrainConfig, method: Method) -> ModelConfig:

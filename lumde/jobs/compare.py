@@ -69,9 +69,10 @@ def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
     _require_same(study, out / "study.yaml")
     write_text(out / "study.yaml", dump(study))
     (out / "results").mkdir(exist_ok=True)
+    declared = _declared(study, out)
     results = _run_all(study, configs, path.parent, out, say)
     trivial = {name: evaluate_trivial(dataset) for name, dataset in tests.items()}
-    summary = _summary(study, results, trivial)
+    summary = _summary(study, results, trivial, declared)
     write_json(out / "study.json", summary)
     write_study(out, summary)
     return summary
@@ -93,6 +94,16 @@ def _require_same(study: StudyConfig, path: Path) -> None:
     for key in ("tests", "overrides"):
         if old[key] != new[key]:
             raise ConfigError(f"{key}: not those of the study in {path.parent}")
+
+
+def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:
+    """Contrasts as they stood before the first result: it may have chosen what is asked afterwards."""
+    file = out / "declared.json"
+    if not any((out / "results").iterdir()):
+        now = {"judged_on": study.judged_on, "contrasts": {k: list(v) for k, v in study.contrasts.items()}}
+        write_json(file, now)
+    found: dict[str, Any] = read_json(file)
+    return found["contrasts"] if found["judged_on"] == study.judged_on else {}
 
 
 def _found(
@@ -188,7 +199,10 @@ def _told(study: StudyConfig, result: dict[str, Any]) -> str:
 
 
 def _summary(
-    study: StudyConfig, results: dict[tuple[str, int], dict[str, Any]], trivial: dict[str, Any]
+    study: StudyConfig,
+    results: dict[tuple[str, int], dict[str, Any]],
+    trivial: dict[str, Any],
+    declared: dict[str, Any],
 ) -> dict[str, Any]:
     """Means over seeds of every row and test, and the declared contrasts."""
     rows = {}
@@ -203,7 +217,7 @@ def _summary(
         "judged_on": study.judged_on,
         "rows": rows,
         "trivial": trivial,
-        "contrasts": _contrasts(study, results),
+        "contrasts": _contrasts(study, results, declared),
         "overrides": list(study.overrides),
         "tests": study.tests,
     }
@@ -218,22 +232,23 @@ def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _contrasts(
-    study: StudyConfig, results: dict[tuple[str, int], dict[str, Any]]
+    study: StudyConfig, results: dict[tuple[str, int], dict[str, Any]], declared: dict[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Every declared contrast with its interval, its p-value after Holm, and a verdict."""
+    """Every contrast with its interval; those declared beforehand with p-values after Holm and verdicts."""
     found = {
         title: contrast(_errors(study, results, row), _errors(study, results, reference))
         for title, (row, reference) in study.contrasts.items()
     }
-    adjusted = holm({title: one.p for title, one in found.items()})
+    asked = {title for title, pair in study.contrasts.items() if declared.get(title) == list(pair)}
+    adjusted = holm({title: one.p for title, one in found.items() if title in asked})
     return {
         title: {
             "row": study.contrasts[title][0],
             "reference": study.contrasts[title][1],
             **asdict(one),
             "ratio": list(one.ratio),
-            "p_holm": adjusted[title],
-            "verdict": _verdict(one, adjusted[title]),
+            "p_holm": adjusted.get(title),
+            "verdict": _verdict(one, adjusted[title]) if title in asked else "exploratory",
         }
         for title, one in found.items()
     }

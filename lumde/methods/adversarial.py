@@ -89,6 +89,12 @@ class Adversarial(Method):
         self._seen: _Seen | None = None  # of the last student phase
 
     @property
+    def begins(self) -> dict[str, int]:
+        """The critic, and an arbiter, join late."""
+        late = {"holistic": self.config.warmup_steps} if self.critic is not None else {}
+        return late | ({"arbiter": self.arbiter.config.after_steps} if self.arbiter else {})
+
+    @property
     def imitates(self) -> bool:
         """False when every teacher term is off: the undistilled row of an ablation."""
         return bool(self.config.pixel_weight or self.config.pair_weight or self.config.holistic_weight)

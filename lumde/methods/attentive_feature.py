@@ -72,6 +72,11 @@ class AttentiveFeature(Imitator):
         self.adapters = nn.ModuleList(_adapter(a.shape[1], b.shape[1]) for a, b in channels)
         self._seen: tuple[FrameBatch, Tensor, tuple[Tensor, ...]] | None = None  # the last batch's teacher
 
+    @property
+    def begins(self) -> dict[str, int]:
+        """Features join late."""
+        return {"feature": self.config.feature_step} if self.config.feature_weight else {}
+
     def trainable(self, phase: str) -> Iterable[nn.Parameter]:
         """The student, or the adapters."""
         return self.student.parameters() if phase == "student" else self.adapters.parameters()
@@ -115,6 +120,7 @@ class AttentiveFeature(Imitator):
         """The teacher's depth and features; both phases of a step need them."""
         if self._seen is None or self._seen[0] is not frames:
             self._seen = (frames, *self.run(self.teacher.depth_and_features, frames.image))
+            self.move_bins(self._seen[1], frames.mask)
         return self._seen[1], self._seen[2]
 
     def _decoded(self, *features: Tensor) -> DepthOutput:

@@ -62,6 +62,11 @@ class Method(nn.Module, ABC):
         return self.needs if stream == "main" else ()
 
     @property
+    def begins(self) -> dict[str, int]:
+        """Terms that join later than the first step, and when: a shorter run does without them."""
+        return {}
+
+    @property
     def unit(self) -> Unit:
         """Unit of the student's depth: "metres" only where the training fixes it."""
         return "relative"

@@ -63,10 +63,14 @@ class Imitator(Method):
         """
         with self.autocast(frames.image):
             depth, valid = known_depth(self.teacher.look(frames), frames.mask)
+        self.move_bins(depth, valid)
+        return depth, valid
+
+    def move_bins(self, depth: Float[Tensor, "b 1 h w"], valid: Bool[Tensor, "b 1 h w"] | None) -> None:
+        """Tell a student with depth bins where its teacher's depths lie; others have none to move."""
         bins = getattr(self.student, "bins", None)
         if isinstance(bins, BinsHead) and self.training:
             bins.widen(depth if valid is None else depth[valid])
-        return depth, valid
 
     @property
     def unit(self) -> Unit:

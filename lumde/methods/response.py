@@ -51,6 +51,11 @@ class Response(Imitator):
         self.needs = (("depth",) if config.label_weight else ()) + (("sources",) if self.arbiter else ())
         self.streams = ("main", "auxiliary") if config.auxiliary_ratio else ("main",)
 
+    @property
+    def begins(self) -> dict[str, int]:
+        """An arbiter joins late."""
+        return {"arbiter": self.arbiter.config.after_steps} if self.arbiter else {}
+
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Distance to the teacher on all pictures, distance to the truth on the labelled ones."""
         frames = batch["main"]

@@ -27,7 +27,7 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
         parts += [f"**{name}**\n", markdown(table)]
     if contrasts:
         parts += [
-            f"**Contrasts**, declared beforehand, judged on {summary['judged_on']}\n",
+            f"**Contrasts**, judged on {summary['judged_on']}; exploratory = asked after the first result\n",
             markdown(contrasts),
         ]
     files.write_text(out / "study.md", "\n".join(parts))

@@ -69,6 +69,13 @@ class Teacher(nn.Module, ABC):
         self.cached = MapCache(Path(folder), self, self.facts())
         return [self.cached.plan(self.pictures, images.shape[-2:])]
 
+    def state(self) -> dict[str, Any]:
+        """What was found out at `begin` and must stay so when a run goes on; plain values."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` answered when the run began."""
+
     def facts(self) -> str:
         """All that decides its answers beside its weights."""
         return type(self).__name__
@@ -77,9 +84,13 @@ class Teacher(nn.Module, ABC):
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size, fp32, in `unit`; images are RGB in [0, 1]."""
 
+    def labels(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Depth to learn from: 0 where the teacher is not sure enough to teach."""
+        return self.depth(images)
+
     def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
         """Depth of a batch's clean frames; 0 where nothing is known."""
-        return self.depth(frames.image) if self.cached is None else self.cached.look(frames, self.depth)
+        return self.labels(frames.image) if self.cached is None else self.cached.look(frames, self.labels)
 
     def depth_and_features(
         self, images: Float[Tensor, "b 3 h w"]

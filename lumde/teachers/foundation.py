@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -84,6 +84,15 @@ class FoundationTeacher(Teacher):
                 f"if so, set teacher.answers={seems}"
             )
         return said + super().begin(images)
+
+    def state(self) -> dict[str, Any]:
+        """How its answers are read."""
+        return {"answers": self.answers}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Read them as when the run began; what a config says goes first."""
+        if self.answers is None and state.get("answers") in get_args(Polarity):
+            self.answers = state["answers"]
 
     def facts(self) -> str:
         """Its preprocessing, and how its answers are read."""

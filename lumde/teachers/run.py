@@ -28,11 +28,19 @@ class RunTeacher(Teacher):
         # own) and over mirrored ones. Each costs a pass, in proportion to its area.
         sizes: tuple[float, ...] = (1.0,)
         flip: bool = False
+        # Deviation of log depth between the passes above which a pixel teaches nothing; 0 = all pixels do.
+        # 0.1 = passes a tenth apart. For methods that need maps alone.
+        most_spread: float = 0.0
 
         def __post_init__(self) -> None:
             """Refuse sizes that show nothing."""
             if not self.sizes or not all(0.25 <= size <= 4 for size in self.sizes):
                 raise ValueError(f"sizes: one or more within 0.25..4, found {self.sizes}")
+            passes = len(self.sizes) * (1 + self.flip)
+            if self.most_spread < 0 or (self.most_spread and passes < 2):
+                raise ValueError(
+                    "most_spread: at least 0, and two passes or more (sizes, flip) that can differ"
+                )
 
     def __init__(self, config: Config) -> None:
         """Load, verify and freeze."""
@@ -47,15 +55,25 @@ class RunTeacher(Teacher):
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size; the network sees them at its own, once per pass of the config."""
+        return self._logs(images).mean(0).exp()
+
+    def labels(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """The same, 0 where the passes differ by more than the config allows."""
+        logs = self._logs(images)
+        sure = logs.std(0, correction=0) <= (self.config.most_spread or torch.inf)
+        return torch.where(sure, logs.mean(0).exp(), 0.0)
+
+    def _logs(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "p b 1 h w"]:
+        """Log depth of every pass."""
         passes = [self._pass(images, size) for size in self.config.sizes]
         if self.config.flip:
             passes += [self._pass(images.flip(-1), size).flip(-1) for size in self.config.sizes]
-        return passes[0] if len(passes) == 1 else torch.stack(passes).log().mean(0).exp()
+        return torch.stack(passes).log()
 
     def facts(self) -> str:
         """Sizes and mirroring of its passes, and how its network is fed."""
         fed = cast(DepthModel, self.model.net).config
-        passes = f"{self.config.sizes} {self.config.flip}"
+        passes = f"{self.config.sizes} {self.config.flip} {self.config.most_spread}"
         return f"{passes} {fed.net.architecture()} {fed.height} {fed.width} {fed.fit}"
 
     def _pass(self, images: Float[Tensor, "b 3 h w"], size: float) -> Float[Tensor, "b 1 h w"]:

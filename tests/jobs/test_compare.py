@@ -82,6 +82,11 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     }
     with pytest.raises(UsageError):
         compare(study, out, False, said.append)
+    study.write_text(STUDY + "  started against teacher: [started, teacher]\n")
+    late = compare(study, out, True, said.append)["contrasts"]  # asked when the results were known
+    assert late["started against teacher"]["verdict"] == "exploratory"
+    assert late["imitation against teacher"] == one
+    assert "exploratory" in (out / "study.md").read_text()
     study.write_text(STUDY.replace("loop.steps=4", "loop.steps=5"))
     with pytest.raises(ConfigError, match=r"rows\.teacher: has changed"):
         compare(study, out, True, said.append)

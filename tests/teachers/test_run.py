@@ -80,3 +80,19 @@ def test_several_passes_are_averaged_in_log_depth(teacher):
 def test_sizes_that_show_nothing_are_refused():
     with pytest.raises(ValueError, match="sizes"):
         RunTeacher.Config(path="x", sizes=(0.0,))
+
+
+def test_where_passes_differ_there_is_no_label(teacher):
+    path, images = teacher.config.path, torch.rand(2, 3, 32, 64)
+    plain = RunTeacher(RunTeacher.Config(path=path, flip=True))
+    logs = torch.stack([teacher.depth(images), teacher.depth(images.flip(-1)).flip(-1)]).log()
+    spread = (logs[0] - logs[1]).abs() / 2
+    limit = float(spread.median())
+    picky = RunTeacher(RunTeacher.Config(path=path, flip=True, most_spread=limit))
+    expected = torch.where(spread <= limit, plain.depth(images), 0.0)
+    assert 0.3 < (expected == 0).float().mean() < 0.7
+    torch.testing.assert_close(picky.labels(images), expected)
+    torch.testing.assert_close(picky.depth(images), plain.depth(images))
+    assert plain.labels(images).equal(plain.depth(images))
+    with pytest.raises(ValueError, match="most_spread"):
+        RunTeacher.Config(path=path, most_spread=0.1)
