@@ -16,6 +16,7 @@ class FrameDataset(ABC):
     provides: tuple[str, ...] = ()  # of "sources", "depth", "pose", "mask", "right", "object_ids"
     targets: Sequence[FrameKey]  # the frames asked for, in order
     expected: int | None = None  # the protocol's count of targets, when a published list was asked for
+    decodes: bool = True  # False = frames lie in memory, or change from epoch to epoch
     protocol: str = "generic"  # default evaluation protocol (evaluators)
 
     def begin_epoch(self, epoch: int) -> None:  # noqa: B027 - most datasets do not change

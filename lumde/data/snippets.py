@@ -19,6 +19,7 @@ from lumde.errors import DataError
 from lumde.geometry.camera import resize_intrinsics
 from lumde.structures import RIGHT, Frame, FrameKey
 
+KEPT_BYTES = 256 << 20  # a set of samples that fits is decoded once and kept
 MUST_BE_PROVIDED = ("sources", "depth", "pose", "right", "object_ids")  # a mask that nobody made is all True
 
 
@@ -62,6 +63,7 @@ class Snippets(Dataset[dict[str, Any]]):
         self.fields = self._fields_to_read(fields)
         self.report: dict[str, int] = {}
         self._indices = self._usable()
+        self._kept: dict[int, dict[str, Any]] = {}
 
     def __len__(self) -> int:
         """Count the usable targets."""
@@ -74,7 +76,19 @@ class Snippets(Dataset[dict[str, Any]]):
         return [f"{key.sequence}/{key.name}" for key in targets]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Decode one target with its sources; DataError names the file that cannot be used."""
+        """Decode one target with its sources, once if all samples fit into KEPT_BYTES.
+
+        Raises:
+            DataError: a file cannot be used; the message names it.
+        """
+        if index in self._kept:
+            return dict(self._kept[index])
+        sample = self._decoded(index)
+        if self.dataset.decodes and _bytes(sample) * len(self) <= KEPT_BYTES:
+            self._kept[index] = dict(sample)
+        return sample
+
+    def _decoded(self, index: int) -> dict[str, Any]:
         key = self.dataset.targets[self._indices[index]]
         target = self.dataset.read_fields(key, self.fields)
         sample: dict[str, Any] = {
@@ -198,6 +212,11 @@ class Snippets(Dataset[dict[str, Any]]):
         stored = torch.from_numpy(frame.intrinsics.astype(np.float64))
         height, width = frame.image.shape[:2]
         return resize_intrinsics(stored, (height, width), self.size).to(torch.float32)
+
+
+def _bytes(sample: dict[str, Any]) -> int:
+    """Memory of a sample's tensors."""
+    return sum(value.nbytes for value in sample.values() if isinstance(value, Tensor))
 
 
 def _source_from_target(source: Frame, target: Frame) -> Float[np.ndarray, "4 4"]:

@@ -45,6 +45,7 @@ class Synthetic(FrameDataset):
     """Procedural streets, rooms, shapes: an endless stream to learn from, frozen sets for testing."""
 
     provides = ("sources", "depth", "pose", "mask", "object_ids")
+    decodes = False
 
     @dataclass(kw_only=True)
     class Config(Named):

@@ -131,3 +131,21 @@ def test_mask_resize_drops_pixels_that_mix_with_masked_ones():
 def test_meaningless_settings_are_refused(wrong):
     with pytest.raises(ValueError):
         SnippetConfig(**{**SAME, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("budget", "in_memory", "reads"), [(1 << 20, False, 1), (100, False, 2), (1 << 20, True, 2)]
+)
+def test_a_small_set_is_decoded_once(monkeypatch, budget, in_memory, reads):
+    """What does not fit as a whole, or costs no decoding, is read anew; kept samples stay as they were."""
+    monkeypatch.setattr("lumde.data.snippets.KEPT_BYTES", budget)
+    dataset, seen = MemoryDataset(3), []
+    dataset.decodes = not in_memory
+    snippets = Snippets(dataset, SnippetConfig(**SAME, offsets=()), ("depth",))
+    read = dataset.read
+    monkeypatch.setattr(dataset, "read", lambda key: seen.append(key) or read(key))
+    first = snippets[1]
+    first.pop("depth")
+    again = snippets[1]
+    assert len(seen) == reads and "depth" in again
+    assert torch.equal(first["image"], again["image"])
