@@ -21,12 +21,13 @@ from lumde.losses.masked import masked_mean
 from lumde.losses.photometric import geometry_consistency, minimum_reprojection, reprojection_error
 from lumde.losses.smoothness import edge_aware_smoothness
 from lumde.methods.motions import POSES, AlignedPose, PoseConfig, RecordedPose
-from lumde.models import build_pose_net
+from lumde.models import build_pose_net, resize_disparity
 from lumde.nets.base import DepthNet, PoseNet
 from lumde.registry import build, choice
 from lumde.structures import RIGHT, DepthOutput, FrameBatch, Unit
 
 TIE_BREAK = 1e-5  # size of the noise that breaks ties between unwarped sources (arXiv:1806.01260, code)
+FREE_DRIFT = 0.3  # of mean log depth since training began, within which `scale_weight` asks nothing
 OUT_OF_VIEW = 1e3  # error of a pixel that a source does not see: never the minimum, finite
 
 
@@ -40,6 +41,9 @@ class VideoConfig:
     minimum: bool = True  # per-pixel minimum over sources; False = mean
     out_of_view: Literal["border", "mask"] = "border"  # Monodepth2 repeats the border, SC-Depth masks
     geometry_weight: float = 0.0  # SC-Depth: 0.5; > 0 also weights pixels by its self-discovered mask
+    # Weight of a drift of mean log depth beyond FREE_DRIFT: the scale that video leaves open would wander
+    # until depths meet the end of the network's range. For networks that start trained; ours.
+    scale_weight: float = 0.0
     # Steps of direct alignment after the pose network; depth is then judged by the aligned motion, and the
     # network learns to answer it. DDVO aligns too, and lets gradients through instead; 0 = Monodepth2.
     # Recorded motion is taken as it is; `aligned` is found by alignment alone.
@@ -65,12 +69,14 @@ class VideoResult:
 class VideoTerms(nn.Module):
     """Pose network and photometric terms on the student's side."""
 
+    first_scale: Tensor  # mean log depth when training began; NaN before
     stereo: bool = False  # set by the recipe: a partner with a known baseline is among the sources
 
     def __init__(self, config: VideoConfig) -> None:
         """Build the pose network that the config names."""
         super().__init__()
         self.config = config
+        self.register_buffer("first_scale", torch.tensor(torch.nan))
         pose = config.pose
         self.pose: nn.Module = (
             build_pose_net(pose) if isinstance(pose, PoseNet.Config) else build(POSES, pose)
@@ -131,16 +137,17 @@ class VideoTerms(nn.Module):
         """Compare the target with its warped sources at every scale of `output`."""
         assert batch.sources is not None
         motions = self.motions(batch, run)
+        size = (batch.image.shape[-2], batch.image.shape[-1])
         terms = {}
         if isinstance(self.pose, AlignedPose) or self._steps:
-            depth = net.depth(_resized(output.disp, batch.image)).detach()
+            depth = net.depth(resize_disparity(output.disp, size)).detach()
             motions, distance = self._aligned(depth, batch, motions)
             if self.pose_net is not None:
                 terms["pose"] = self.config.align_weight * distance
         identity = self._identity(batch) if self.config.automask else None
         photometric, smoothness, geometry = [], [], []
         for scale, disp in enumerate(output.disps):
-            full = _resized(disp, batch.image)
+            full = resize_disparity(disp, size)
             warped = self._warp(net.depth(full), batch, motions)
             errors, weight = self._errors(warped, batch)
             if self.config.geometry_weight and scale == 0:
@@ -159,6 +166,7 @@ class VideoTerms(nn.Module):
             terms["smoothness"] = self.config.smoothness_weight * torch.stack(smoothness).mean()
         if geometry:
             terms["geometry"] = self.config.geometry_weight * torch.stack(geometry).mean()
+        terms |= self._scale_term(net.depth(output.disp))
         b, s = batch.sources.shape[:2]
         return VideoResult(
             terms,
@@ -166,6 +174,16 @@ class VideoTerms(nn.Module):
             first.image.view(b, s, *first.image.shape[1:]),
             wins,
         )
+
+    def _scale_term(self, depth: Float[Tensor, "b 1 h w"]) -> dict[str, Float[Tensor, ""]]:
+        """How far mean log depth has gone beyond what is free."""
+        if not self.config.scale_weight:
+            return {}
+        scale = depth.log().mean()
+        if self.first_scale.isnan() and self.training:
+            self.first_scale.copy_(scale.detach())
+        drift = ((scale - self.first_scale).abs() - FREE_DRIFT).clamp(min=0).nan_to_num()
+        return {"scale": self.config.scale_weight * drift}
 
     @property
     def _steps(self) -> int:
@@ -182,9 +200,9 @@ class VideoTerms(nn.Module):
         moving = [i for i, offset in enumerate(batch.offsets) if offset != RIGHT]
         guess = motions[:, moving].flatten(0, 1)
         image, depth, intrinsics = (
-            _repeated(values, len(moving)) for values in (batch.image, depth, batch.intrinsics)
+            values.repeat_interleave(len(moving), 0) for values in (batch.image, depth, batch.intrinsics)
         )
-        valid = None if batch.mask is None else _repeated(batch.mask, len(moving))
+        valid = None if batch.mask is None else batch.mask.repeat_interleave(len(moving), 0)
         sources = batch.sources[:, moving].flatten(0, 1)
         if isinstance(self.pose, AlignedPose):
             aligned = find_motion(image, sources, depth, intrinsics, valid)
@@ -201,7 +219,7 @@ class VideoTerms(nn.Module):
     def _identity(self, batch: FrameBatch) -> Float[Tensor, "b s h w"]:
         assert batch.sources is not None
         b, s = batch.sources.shape[:2]
-        error = reprojection_error(batch.sources.flatten(0, 1), _repeated(batch.image, s))
+        error = reprojection_error(batch.sources.flatten(0, 1), batch.image.repeat_interleave(s, 0))
         return error.view(b, s, *error.shape[-2:])
 
     def _noise(self, identity: Tensor | None) -> Tensor | None:
@@ -216,9 +234,9 @@ class VideoTerms(nn.Module):
         s = motions.shape[1]
         return warp(
             batch.sources.flatten(0, 1),
-            _repeated(depth, s),
+            depth.repeat_interleave(s, 0),
             motions.flatten(0, 1),
-            _repeated(batch.intrinsics, s),
+            batch.intrinsics.repeat_interleave(s, 0),
         )
 
     def _errors(
@@ -228,7 +246,7 @@ class VideoTerms(nn.Module):
         assert batch.sources is not None
         b, s = batch.sources.shape[:2]
         h, w = batch.image.shape[-2:]
-        errors = reprojection_error(warped.image, _repeated(batch.image, s)).view(b, s, h, w)
+        errors = reprojection_error(warped.image, batch.image.repeat_interleave(s, 0)).view(b, s, h, w)
         inside = warped.inside.view(b, s, h, w)
         valid = batch.mask
         if self.config.out_of_view == "mask":
@@ -268,17 +286,6 @@ def _smoothness(disp: Tensor, batch: FrameBatch) -> Tensor:
 def _mean_seen(errors: Tensor, inside: Tensor) -> Tensor:
     count = inside.sum(1, keepdim=True).clamp(min=1)
     return (errors * inside).sum(1, keepdim=True) / count
-
-
-def _repeated(values: Tensor, sources: int) -> Tensor:
-    """Repeat each sample for its sources: [b, ...] -> [b * s, ...]."""
-    return values.repeat_interleave(sources, dim=0)
-
-
-def _resized(disp: Tensor, image: Tensor) -> Tensor:
-    if disp.shape[-2:] == image.shape[-2:]:
-        return disp
-    return F.interpolate(disp, image.shape[-2:], mode="bilinear", align_corners=False)
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """The joined photometric part against the reference's figures, and its behaviour at the edges."""
 
+import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from lumde.config import parse
 from lumde.methods.photometric import Photometric
-from lumde.methods.video import VideoTerms
+from lumde.methods.video import FREE_DRIFT, VideoTerms
 from lumde.nets.depth_small import DepthSmall
 from lumde.structures import RIGHT, DepthOutput, FrameBatch
 
@@ -142,6 +144,23 @@ def test_aligned_motion_needs_no_network() -> None:
     assert "pose" not in result.terms
     result.terms["photometric"].backward()
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
+
+
+def test_a_scale_that_wanders_too_far_is_held() -> None:
+    """Three times the first depth costs log 3 - FREE_DRIFT, a little more nothing; the first scale is kept."""
+    batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny")).eval()
+    terms = video(scale_weight=0.5, pose={"name": "recorded"}).train()
+    resumed = video(scale_weight=0.5, pose={"name": "recorded"}).train()
+    depth = net.depth
+
+    def scale_term(video_terms: VideoTerms, factor: float) -> float:
+        net.depth = lambda disp: factor * depth(disp)
+        return video_terms(net, net(batch.jittered), batch, plain_run).terms["scale"].item()
+
+    assert [scale_term(terms, factor) for factor in (1, 1.2, 1 / 1.2)] == [0, 0, 0]
+    resumed.load_state_dict(terms.state_dict())
+    for one, factor in itertools.product((terms, resumed), (3, 1 / 3)):
+        assert scale_term(one, factor) == pytest.approx(0.5 * (math.log(3) - FREE_DRIFT), abs=1e-5)
 
 
 @pytest.mark.parametrize("align_steps", [0, 2])
