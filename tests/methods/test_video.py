@@ -147,7 +147,7 @@ def test_aligned_motion_needs_no_network() -> None:
 
 
 def test_a_scale_that_wanders_too_far_is_held() -> None:
-    """Three times the first depth costs log 3 - FREE_DRIFT, a little more nothing; the first scale is kept."""
+    """Three times the first depth costs log 3 - FREE_DRIFT, little more nothing; it is kept."""
     batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny")).eval()
     terms = video(scale_weight=0.5, pose={"name": "recorded"}).train()
     resumed = video(scale_weight=0.5, pose={"name": "recorded"}).train()
