@@ -24,7 +24,7 @@ FLAGS = {  # contract: a new flag is a decision, not a habit; other knobs are co
     " --option --assume-metres --trivial-split --trivial-frames",
     "predict": "SOURCE --out --model --save --camera --focal --fov --resume",
     "adapt": "SOURCE --minutes --out --model --camera --focal --fov --fps --json",
-    "compare": "STUDY.yaml --out --resume --json",
+    "compare": "STUDY.yaml key=value --out --resume --json",
     "convert": "FOREIGN --out",
     "list": "table --json",
 }

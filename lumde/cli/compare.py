@@ -15,6 +15,7 @@ EXAMPLE = "lumde compare study.yaml --out studies/rooms"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the study and where it lives."""
     parser.add_argument("study", type=Path, metavar="STUDY.yaml", help="what is compared")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values of the study to override")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty folder")
     parser.add_argument("--resume", action="store_true", help="go on with the study in DIR")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary here too")
@@ -25,7 +26,9 @@ def run(args: argparse.Namespace) -> None:
     from lumde.files import read_text, write_json
     from lumde.jobs.compare import compare
 
-    summary = compare(args.study, args.out, args.resume, lambda text: print(text, file=sys.stderr))
+    summary = compare(
+        args.study, args.out, args.resume, lambda text: print(text, file=sys.stderr), args.overrides
+    )
     if args.json:
         write_json(args.json, summary)
     print(read_text(args.out / "study.md"))

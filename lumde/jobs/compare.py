@@ -3,7 +3,7 @@
 Every finished run leaves one small JSON file, and a study that is started again does only what has none.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -34,10 +34,12 @@ from lumde.jobs.compare_run import Run, run_one, settings
 from lumde.jobs.study import (
     StudyConfig,
     config_of,
+    filled,
     order,
     overrides_of,
     row_config,
     run_folder,
+    without_root,
 )
 from lumde.metrics.paired import Contrast, contrast, holm
 from lumde.registry import build
@@ -46,7 +48,7 @@ from lumde.report.study import write_study
 Say = Callable[[str], None]
 
 
-def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
+def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Run what has no result yet, then write tables, figure and contrasts.
 
     Args:
@@ -54,6 +56,7 @@ def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
         out: new folder, or that of the study so far.
         resume: go on in `out`.
         say: hears what is going on.
+        overrides: of the study, key.path=value.
 
     Returns:
         What `out`/study.json holds.
@@ -62,9 +65,9 @@ def compare(path: Path, out: Path, resume: bool, say: Say) -> dict[str, Any]:
         LumdeError: the child that fits; finished runs keep their results.
     """
     require_unused(out, resume)
-    study = load(path, StudyConfig)
+    study = load(path, StudyConfig, list(overrides))
     configs = {name: config_of(study, name, path.parent, out) for name in study.rows}
-    tests = {name: _dataset(name, values) for name, values in study.tests.items()}
+    tests = {name: _dataset(name, values) for name, values in filled(study.tests, study.root).items()}
     claim_output(out, resume)
     _require_same(study, out / "study.yaml")
     write_text(out / "study.yaml", dump(study))
@@ -116,7 +119,7 @@ def _found(
         if not file.exists():
             continue
         found[name, seed] = read_json(file)
-        if found[name, seed]["config"] != settings(configs[name]):
+        if found[name, seed]["config"] != without_root(settings(configs[name]), study.root):
             raise ConfigError(f"rows.{name}: has changed since it ran in {out}; give it a new name")
     return found
 
@@ -187,9 +190,10 @@ def _run(
         config=row_config(row, folder),
         overrides=overrides_of(study, name, seed, out),
         out=run_folder(out, name, seed),
-        tests=study.tests,
+        tests=filled(study.tests, study.root),
         teacher=run_folder(out, row.teacher, seed) if row.teacher else None,
         seconds_before=before,
+        root=study.root,
     )
 
 

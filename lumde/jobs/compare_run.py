@@ -19,6 +19,7 @@ from lumde.data.base import FrameDataset
 from lumde.engine.run import TrainConfig, data_config, load_config, train
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.files import read_json
+from lumde.jobs.study import without_root
 from lumde.losses.pixelwise import aligned_log_l1
 from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, load, resize_disparity
@@ -37,6 +38,7 @@ class Run:
     tests: Mapping[str, Any]  # configs of test sets by name
     teacher: Path | None  # run of the teacher, to tell how well it is imitated
     seconds_before: float  # of training that this run stands on
+    root: str  # folder of recordings
 
 
 def run_one(run: Run) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def run_one(run: Run) -> dict[str, Any]:
         dataset: FrameDataset = build(DATASETS, data_config(values, f"tests.{name}"))
         tests[name] = _test(model, teacher, dataset)
     return {
-        "config": settings(config),
+        "config": without_root(settings(config), run.root),
         "steps": training["steps"],
         "seconds": training["seconds"],
         "total_seconds": training["seconds"] + run.seconds_before,

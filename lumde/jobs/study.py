@@ -10,6 +10,7 @@ from lumde.config import nearest
 from lumde.engine.run import TrainConfig, load_config
 from lumde.packaged import package_file
 
+ROOT = "{root}"
 MOST_CONTRASTS = 8  # declared beforehand; more would be fishing
 
 
@@ -39,6 +40,7 @@ class StudyConfig:
     overrides: tuple[str, ...] = ()  # of every row, before its own
     contrasts: dict[str, tuple[str, str]] = field(default_factory=dict)  # title -> row, reference
     main_test: str = ""  # on which contrasts are judged; "" = the first
+    root: str = ""  # folder of recordings: what {root} in tests and overrides stands for
     at_once: int = 1  # runs side by side, each in a process; 0 = all in this one, where peak_mb tells less
 
     def __post_init__(self) -> None:
@@ -47,6 +49,9 @@ class StudyConfig:
             raise ValueError("seeds: at least one, each once")
         if not self.rows or not self.tests or self.at_once < 0:
             raise ValueError("rows and tests must not be empty, at_once at least 0")
+        texts = (self.overrides, self.tests, *(row.overrides for row in self.rows.values()))
+        if not self.root and any(ROOT in json.dumps(text) for text in texts):
+            raise ValueError("root: missing; this study needs recordings, say where: root=FOLDER")
         self._check_rows()
         if len(self.contrasts) > MOST_CONTRASTS:
             raise ValueError(f"contrasts: at most {MOST_CONTRASTS}, found {len(self.contrasts)}")
@@ -85,7 +90,26 @@ def overrides_of(study: StudyConfig, name: str, seed: int, out: Path) -> tuple[s
     row = study.rows[name]
     others = ((row.teacher, "teacher.path"), (row.start, "student.init"))
     paths = [f"{key}={json.dumps(str(run_folder(out, other, seed)))}" for other, key in others if other]
-    return (*study.overrides, *row.overrides, f"loop.seed={seed}", *paths)
+    given = (filled(text, study.root) for text in (*study.overrides, *row.overrides))
+    return (*given, f"loop.seed={seed}", *paths)
+
+
+def filled(value: Any, root: str) -> Any:
+    """Put the recordings' folder where {root} stands, in texts within lists and mappings too."""
+    return _replaced(value, ROOT, root)
+
+
+def without_root(value: Any, root: str) -> Any:
+    """The opposite: what all machines share."""
+    return _replaced(value, root, ROOT) if root else value
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(inner, old, new) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_replaced(inner, old, new) for inner in value)
+    return value.replace(old, new) if isinstance(value, str) else value
 
 
 def run_folder(out: Path, row: str, seed: int) -> Path:

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from lumde.config import load
-from lumde.engine.run import load_config
 from lumde.errors import ConfigError, UsageError
 from lumde.jobs.compare import compare
-from lumde.jobs.study import StudyConfig, row_config
+from lumde.jobs.study import StudyConfig, config_of, filled, overrides_of, without_root
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,6 +134,23 @@ def test_more_contrasts_than_can_be_judged_are_refused(study):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_studies_of_the_repository_can_be_run(path):
-    study = load(path, StudyConfig)
-    for row in study.rows.values():
-        load_config(row_config(row, path.parent), [*study.overrides, *row.overrides])
+    study = load(path, StudyConfig, ["root=/recordings"])
+    for name in study.rows:
+        config_of(study, name, path.parent, Path("out"))
+
+
+def test_a_study_of_recordings_asks_where_they_are_and_forgets_it(study):
+    """{root} stands in texts wherever they are; results name no folder of this machine."""
+    study.write_text(STUDY + "overrides: ['data.root={root}/a']\n")
+    with pytest.raises(ConfigError, match="root: missing"):
+        load(study, StudyConfig)
+    read = load(study, StudyConfig, ["root=/x y"])
+    assert overrides_of(read, "teacher", 3, Path("out")) == (
+        "data.root=/x y/a",
+        "loop.steps=4",
+        "loop.seed=3",
+    )
+    values = {"a": ["{root}/b", 1], "c": ("{root}",)}
+    assert filled(values, "/r") == {"a": ["/r/b", 1], "c": ("/r",)}
+    assert without_root(filled(values, "/r"), "/r") == values
+    assert without_root({"a": "b"}, "") == {"a": "b"}
