@@ -27,9 +27,6 @@ LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
 BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
 MIN_MOTION = 0.004  # mean grey difference below which a frame counts as standing still
-# Sources that are trained on, as multiples of the nearest distance with enough parallax: the far ones see
-# small differences of depth, the near ones what the far ones lose.
-REACH = (1, 3)
 REFINE_STEPS = 4  # by which the pictures may turn a recorded motion
 
 Say = Callable[[str], None]
@@ -135,33 +132,22 @@ class _Clip:
 
     def snippets(self, distance: int, held_out: bool) -> Snippets:
         """Frames that are kept from training, or all others, with sources that far before and after."""
-        return Snippets(self._frames(held_out), self._config((-distance, distance)), ("sources",))
-
-    def training_snippets(self, distance: int) -> Snippets:
-        """Frames to train on, with sources at every REACH; in a clip too short for that the nearest ones."""
-        for reach in (REACH, REACH[:1]):
-            offsets = tuple(sorted(sign * distance * far for far in reach for sign in (-1, 1)))
-            try:
-                found = Snippets(
-                    self._frames(held_out=False), self._config(offsets, self.stereo), ("sources",)
-                )
-            except DataError:
-                continue
-            if len(found) >= LEAST_SNIPPETS:
-                return found
-        raise DataError(f"{self.root}: too few usable frames, at least {LEAST_SNIPPETS} are needed")
+        return Snippets(self._frames(held_out), self.config(distance), ("sources",))
 
     def metric_snippets(self, distance: int) -> Snippets:
         """Frames to train on, with their recorded motion."""
         fields = ("sources", "pose") if self.posed else ("sources",)
-        return Snippets(
-            self._frames(held_out=False), self._config((-distance, distance), self.stereo), fields
-        )
+        return Snippets(self._frames(held_out=False), self.config(distance, self.stereo), fields)
 
-    def _config(self, offsets: tuple[int, ...], stereo: bool = False) -> SnippetConfig:
+    def config(self, distance: int, stereo: bool = False) -> SnippetConfig:
+        """Sources that far before and after, and the stereo partner where asked."""
         height, width = self.size
         return SnippetConfig(
-            height=height, width=width, offsets=offsets, min_motion=MIN_MOTION, stereo=stereo
+            height=height,
+            width=width,
+            offsets=(-distance, distance),
+            min_motion=MIN_MOTION,
+            stereo=stereo,
         )
 
     def _frames(self, held_out: bool) -> Frames:
@@ -183,12 +169,15 @@ def _open(root: Path, model: DepthModel) -> _Clip:
 
 
 def _train(clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distance: int) -> None:
-    snippets = clip.training_snippets(distance)
+    snippets = clip.snippets(distance, held_out=False)
+    if len(snippets) < LEAST_SNIPPETS:
+        raise DataError(f"{clip.root}: {len(snippets)} usable frames, at least {LEAST_SNIPPETS} are needed")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "start"
         save(start, path)
         config = load_config(
-            package_file("configs", "adapt", ".yaml"), _overrides(clip, snippets.config, path)
+            package_file("configs", "adapt", ".yaml"),
+            _overrides(clip, clip.config(distance, clip.stereo), path),
         )
         config.student = replace(start.config.net, init=str(path))
         config.loop.minutes, config.loop.seed = budget.minutes, budget.seed
