@@ -23,12 +23,15 @@ REQUIRED = [
 EXTRAS = {
     "nyu": ["h5py"],
     "hf": ["transformers>=5.0"],
+    "onnx": ["onnxruntime>=1.21"],
     "dev": [
         "beartype>=0.20",
         "build",
         "h5py",
         "hypothesis",
         "mypy==2.4.*",  # another version judges otherwise: change it on purpose
+        "onnx>=1.21",
+        "onnxruntime>=1.21",
         "pytest>=8",
         "pytest-xdist",
         "ruff==0.17.*",  # likewise

@@ -27,9 +27,9 @@ def made(tmp_path):
         teacher.check([f"a/{i}" for i in range(4)])
         teacher.said = teacher.begin(torch.zeros(1, 3, 32, 64))
         teacher.asked = []
-        depth = teacher.depth
-        teacher.depth = lambda images: teacher.asked.append(len(images)) or depth(images)
-        teacher.plain = depth
+        labels = teacher.labels
+        teacher.labels = lambda images: teacher.asked.append(len(images)) or labels(images)
+        teacher.plain = labels
         return teacher
 
     return make

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lumde.errors import CheckpointError, ConfigError
-from lumde.teachers.foundation import FARTHEST, FoundationTeacher, _polarity, _stretched
+from lumde.teachers.foreign import FARTHEST, polarity, stretched
+from lumde.teachers.foundation import FoundationTeacher
 
 transformers = pytest.importorskip("transformers")
 TINY = {  # a backbone's four levels
@@ -65,14 +66,14 @@ def test_it_sees_what_its_preprocessing_makes_of_a_picture(folder):
     with torch.no_grad():
         output = net(**processor(images=images, do_rescale=False, return_tensors="pt"))
         (found,) = processor.post_process_depth_estimation(output, target_sizes=[(48, 80)])
-    torch.testing.assert_close(model.depth(images), 1 / _stretched(found["predicted_depth"][None, None]))
+    torch.testing.assert_close(model.depth(images), 1 / stretched(found["predicted_depth"][None, None]))
 
 
 def test_polarity_is_told_and_doubted_where_frames_say_otherwise(folder):
     ramp = torch.linspace(0, 1, 20).view(1, 1, 20, 1).expand(3, 1, 20, 8)
-    assert _polarity(ramp) == "disparity" and _polarity(1 - ramp) == "depth"
+    assert polarity(ramp) == "disparity" and polarity(1 - ramp) == "depth"
     model = teacher(folder)
-    model._answer = lambda images: 1 - ramp
+    model.answer = lambda images: 1 - ramp
     said = model.begin(torch.rand(3, 3, 20, 8))
     assert "read as disparity" in said[0] and "look like depth" in said[1]
     model.answers = None  # of a kind that nobody knows: what is seen decides
@@ -83,7 +84,7 @@ def test_polarity_is_told_and_doubted_where_frames_say_otherwise(folder):
 
 def test_stretched_disparity_by_hand():
     disparity = torch.linspace(3.0, 7.0, 1001).view(1, 1, 7, 143)
-    found = _stretched(disparity).flatten()
+    found = stretched(disparity).flatten()
     assert found[0] == pytest.approx(1 / FARTHEST) and found[-1] == 1
     assert found[500] == pytest.approx((1 + 1 / FARTHEST) / 2, abs=1e-4)
 

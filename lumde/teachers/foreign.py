@@ -1,0 +1,92 @@
+"""Depth networks of others as teachers: depth or disparity, in metres or of any scale."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lumde.structures import Unit
+from lumde.teachers.base import NetworkTeacherConfig, Teacher
+
+Polarity = Literal["depth", "disparity"]
+FARTHEST = 50.0  # times the nearest depth: where a relative disparity's least value is put
+ENDS = (0.002, 0.998)  # shares of pixels between which disparity is stretched
+
+
+@dataclass(kw_only=True)
+class ForeignConfig(NetworkTeacherConfig):
+    """How answers are meant."""
+
+    answers: Literal["auto", "depth", "disparity"] = "auto"  # auto: as its kind is known to, else by looking
+
+
+class ForeignTeacher(Teacher):
+    """Reads a network's answers; subclasses load it and say what it answers.
+
+    Where a network answers disparity only up to scale and shift, every picture's answer is stretched between
+    1 and 1/50: its shape is the network's, its range is ours. `loss: affine_invariant` undoes that.
+    """
+
+    unit: Unit
+    answers: Polarity | None  # None = not known yet
+
+    @abstractmethod
+    def answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """What the network says, at the images' size, fp32."""
+
+    def begin(self, images: Float[Tensor, "b 3 h w"]) -> list[str]:
+        """Look at real frames once: find or check the polarity, and say what the answers are taken for."""
+        with torch.no_grad():
+            seems = polarity(self.answer(images))
+        known = self.answers
+        self.answers = known or seems
+        said = [f"teacher: its answers are read as {self.answers}, {self._range()}"]
+        if known and seems != known:
+            said.append(
+                f"teacher: on these frames they look like {seems} (what is low in a picture is mostly near); "
+                f"if so, set teacher.answers={seems}"
+            )
+        return said + super().begin(images)
+
+    def state(self) -> dict[str, Any]:
+        """How its answers are read."""
+        return {"answers": self.answers}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Read them as when the run began; what a config says goes first."""
+        if self.answers is None and state.get("answers") in get_args(Polarity):
+            self.answers = state["answers"]
+
+    def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Depth at the images' size; the network sees them as its preprocessing says."""
+        answer = self.answer(images)
+        if self.answers is None:
+            self.answers = polarity(answer)
+        if self.unit == "metres":
+            return answer.clamp(min=1e-3)
+        disparity = answer if self.answers == "disparity" else 1 / answer.clamp(min=1e-6)
+        return 1 / stretched(disparity)
+
+    def _range(self) -> str:
+        if self.unit == "metres":
+            return "in metres"
+        return f"up to scale and shift; nearest and farthest of a picture are put {FARTHEST:g} times apart"
+
+
+def polarity(answer: Float[Tensor, "b 1 h w"]) -> Polarity:
+    """Disparity if answers grow towards the bottom of the pictures, where what is near mostly is."""
+    rows = answer.float().mean(dim=(1, 3))
+    centred = rows - rows.mean(1, keepdim=True)
+    down = torch.linspace(-1, 1, rows.shape[1], device=rows.device)
+    return "disparity" if float((centred * down).sum(1).sign().sum()) >= 0 else "depth"
+
+
+def stretched(disparity: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+    """Bring each picture's disparity to 1/FARTHEST .. 1."""
+    ends = disparity.new_tensor(ENDS)
+    low, high = disparity.flatten(1).quantile(ends, dim=1)[..., None, None, None]
+    share = ((disparity - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+    return (1 / FARTHEST) + (1 - 1 / FARTHEST) * share
