@@ -1,6 +1,7 @@
 """Minutes on a user's own unlabelled frames: survey, short training from the shipped weights, a verdict.
 
-Nothing is kept that does not explain frames that were held out better than the network as it came.
+Nothing is kept that does not explain frames that were held out better than the network as it came. Recorded
+motion only tells the scale: the motion that the pictures show teaches depth better (docs/results.md).
 """
 
 import json
@@ -27,7 +28,6 @@ LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
 BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
 MIN_MOTION = 0.004  # mean grey difference below which a frame counts as standing still
-REFINE_STEPS = 4  # by which the pictures may turn a recorded motion
 
 Say = Callable[[str], None]
 
@@ -195,12 +195,11 @@ def _train(clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distan
 
 def _overrides(clip: _Clip, snippets: SnippetConfig, start: Path) -> list[str]:
     """What the clip and the start decide of configs/adapt.yaml."""
-    posed = ["method.pose.name=recorded", f"method.pose.refine_steps={REFINE_STEPS}"]
     return [
         f"data.root={clip.root}",
         f"student.init={start}",
         f"snippets={json.dumps(asdict(snippets))}",
-        *(posed if clip.posed else []),
+        *(["method.scale_weight=0.0"] if clip.stereo else []),  # the baseline holds it
     ]
 
 

@@ -121,7 +121,21 @@ def _found(
         found[name, seed] = read_json(file)
         if found[name, seed]["config"] != without_root(settings(configs[name]), study.root):
             raise ConfigError(f"rows.{name}: has changed since it ran in {out}; give it a new name")
-    return found
+    return _without_lost(study, found, out)
+
+
+def _without_lost(
+    study: StudyConfig, found: dict[tuple[str, int], Any], out: Path
+) -> dict[tuple[str, int], Any]:
+    """Results but those of runs that are gone (results were copied alone) and that open rows stand on."""
+    kept = dict(found)
+    for name, seed in reversed(list(order(study))):  # what stands on others comes after them
+        if (name, seed) in kept:
+            continue
+        for other in study.rows[name].stands_on:
+            if not (run_folder(out, other, seed) / "model").is_dir():
+                kept.pop((other, seed), None)
+    return kept
 
 
 def _run_all(

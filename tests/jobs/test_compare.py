@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,11 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     assert "5 of 6 runs have results" in said and again["rows"] == summary["rows"] | {
         "started": again["rows"]["started"]
     }
+    shutil.rmtree(out / "runs")  # results alone are enough, but where an open row needs the run itself
+    (out / "results" / "started-seed1.json").unlink()
+    compare(study, out, True, said.append)
+    assert "4 of 6 runs have results" in said
+    assert sorted(p.name for p in (out / "runs").iterdir()) == ["started-seed1", "teacher-seed1"]
     with pytest.raises(UsageError):
         compare(study, out, False, said.append)
     study.write_text(STUDY + "  started against teacher: [started, teacher]\n")

@@ -14,6 +14,7 @@ from lumde.models import build_pose_net, load
 from lumde.nets import DepthResnet, PoseResnet
 from lumde.nets.weights import ForeignFile
 from lumde.nets.weights_child import read
+from lumde.teachers.run import RunTeacher
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,9 @@ def test_the_program_converts_a_folder(foreign, states, tmp_path, capsys):
     net.load_state_dict({name: given[name] for name in net.state_dict()})
     image = torch.rand(1, 3, 64, 96)
     assert torch.equal(model.disparity(image), 1 / net.depth(net(image).disp))
+    torch.testing.assert_close(
+        RunTeacher(RunTeacher.Config(path=str(out))).depth(image), 1 / model.disparity(image)
+    )
     pose = build_pose_net(PoseResnet.Config(init=str(out)))
     assert torch.equal(pose.net[3].weight, states["pose.pth"]["net.3.weight"])
     assert main(["convert", str(foreign), "--out", str(out)]) == UsageError.exit_code
