@@ -27,6 +27,7 @@ from lumde.packaged import package_file
 LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
 BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
+ANCHOR = 0.05  # weight of the network's first answers, where frames say too little to let go of them
 MIN_MOTION = 0.004  # mean grey difference below which a frame counts as standing still
 
 Say = Callable[[str], None]
@@ -91,7 +92,12 @@ def adapt(
         factor = scale_to_metres(start.disparity, clip.metric_snippets(distance))
         start = scaled(start, factor, "metres")
         say(f"recorded motion: depth in metres is {factor:.3g} times the network's")
-    _train(clip, out, LoopConfig(minutes=minutes, seed=seed), start, distance)
+    anchored = before.error >= before.flat
+    if anchored:
+        say(
+            "a flat world explains these frames as well as the depth does: the network stays near its answers"
+        )
+    _train(clip, out, LoopConfig(minutes=minutes, seed=seed), start, distance, anchored)
     after = score_clip(load(out).disparity, clip.snippets(distance, held_out=True))
     gain = 1 - after.error / before.error
     if gain < LEAST_GAIN:
@@ -168,7 +174,9 @@ def _open(root: Path, model: DepthModel) -> _Clip:
     return _Clip(root, size, "pose" in dataset.provides, "right" in dataset.provides)
 
 
-def _train(clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distance: int) -> None:
+def _train(
+    clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distance: int, anchored: bool
+) -> None:
     snippets = clip.snippets(distance, held_out=False)
     if len(snippets) < LEAST_SNIPPETS:
         raise DataError(f"{clip.root}: {len(snippets)} usable frames, at least {LEAST_SNIPPETS} are needed")
@@ -177,7 +185,7 @@ def _train(clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distan
         save(start, path)
         config = load_config(
             package_file("configs", "adapt", ".yaml"),
-            _overrides(clip, clip.config(distance, clip.stereo), path),
+            _overrides(clip, clip.config(distance, clip.stereo), path, anchored),
         )
         config.student = replace(start.config.net, init=str(path))
         config.loop.minutes, config.loop.seed = budget.minutes, budget.seed
@@ -193,13 +201,15 @@ def _train(clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distan
     save(adapted, out / "model")
 
 
-def _overrides(clip: _Clip, snippets: SnippetConfig, start: Path) -> list[str]:
+def _overrides(clip: _Clip, snippets: SnippetConfig, start: Path, anchored: bool) -> list[str]:
     """What the clip and the start decide of configs/adapt.yaml."""
     return [
         f"data.root={clip.root}",
         f"student.init={start}",
+        f"teacher.path={start}",
+        f"method.pixel_weight={ANCHOR if anchored else 0.0}",
         f"snippets={json.dumps(asdict(snippets))}",
-        *(["method.scale_weight=0.0"] if clip.stereo else []),  # the baseline holds it
+        *(["method.video.scale_weight=0.0"] if clip.stereo else []),  # the baseline holds it
     ]
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from lumde.cli import main
 from lumde.evaluators import parallax
 from lumde.evaluators.parallax import DISTANCES
+from lumde.files import parse_yaml, read_text
 from lumde.jobs import adapt as job
 from lumde.models import load
 
@@ -59,6 +60,20 @@ def test_only_what_explains_held_out_frames_better_is_kept(clip, start, tmp_path
     verdict = json.loads((tmp_path / "run" / "adaptation.json").read_text())
     assert verdict["adapted"] is kept
     assert same_weights(start, tmp_path / "run" / "model") is not kept
+
+
+@pytest.mark.parametrize(("flat", "weight"), [(0.2, 0.0), (0.09, job.ANCHOR)])
+def test_where_depth_explains_nothing_the_network_stays_near_its_answers(
+    clip, start, tmp_path, monkeypatch, capsys, flat, weight
+):
+    """A clip that a flat world explains as well (movers, little parallax) must not lead astray."""
+    scores = iter([job.ClipScore(error, flat, 0.3, 0.4, 2.0, 8) for error in (0.1, 0.05)])
+    for module in (job, parallax):
+        monkeypatch.setattr(module, "score_clip", lambda *_: next(scores))
+    assert adapted(clip, start, tmp_path / "run") == 0
+    assert parse_yaml(read_text(tmp_path / "run" / "config.yaml"), "")["method"]["pixel_weight"] == weight
+    said = capsys.readouterr()
+    assert ("stays near its answers" in said.out + said.err) is bool(weight)
 
 
 def test_a_repeated_picture_teaches_nothing_and_is_told_so(start, tmp_path, capsys):
