@@ -154,6 +154,8 @@ def adapt_table() -> str:
                 "adapted": after,
                 "change": change,
                 "unscaled": facts.get("after_unscaled", {}).get("abs_rel"),
+                "clip's own": facts.get("own", {}).get("abs_rel"),
+                "own, unscaled": facts.get("own_unscaled", {}).get("abs_rel"),
                 "error before": scores[0],
                 "after": scores[1],
                 "kept": "yes" if facts["adapted"] else "no",

@@ -39,9 +39,11 @@ def main(recordings: Path, model: Path, out: Path, minutes: float, seeds: int) -
 
     def block(number: int, posed: bool = False, seed: int = 0) -> None:
         test = open_dataset("frames", str(kitchen), frames=f"{BLOCK * number}:{BLOCK * (number + 1)}")
+        own = open_dataset("frames", str(kitchen))  # the frames that the clip shows
+        own.targets = [key for key in own.targets if key.position in _kept(number)]
         name = f"kitchen_{number}{'_posed' if posed else ''}{f'_seed{seed}' if seed else ''}"
         clip = partial(_without, kitchen, out / "data", number, posed)
-        _row(name, clip, test, model, out, minutes, seed=seed)
+        _row(name, clip, test, model, out, minutes, seed=seed, own=own)
 
     block(0)
     block(0, posed=True)
@@ -55,7 +57,15 @@ def main(recordings: Path, model: Path, out: Path, minutes: float, seeds: int) -
 
 
 def _row(
-    name, source, test: FrameDataset | None, model: Path, out: Path, minutes: float, focal=None, seed: int = 0
+    name,
+    source,
+    test: FrameDataset | None,
+    model: Path,
+    out: Path,
+    minutes: float,
+    focal=None,
+    seed: int = 0,
+    own: FrameDataset | None = None,
 ) -> None:
     """Adapt, evaluate before and after, write the result."""
     result = out / f"adapt_{name}.json"
@@ -75,8 +85,9 @@ def _row(
     if test is not None:
         facts["zero_shot"] = _metrics(model, test)
         facts["after"] = _metrics(run, test)
-        if load(run).config.unit == "metres":
+        if own is not None and load(run).config.unit == "metres":
             facts["after_unscaled"] = _metrics(run, test, align="none")
+            facts |= {"own": _metrics(run, own), "own_unscaled": _metrics(run, own, align="none")}
     write_json(result, facts)
     print(name, json.dumps(facts))
 
@@ -96,7 +107,7 @@ def _without(kitchen: Path, folder: Path, block: int, posed: bool) -> Path:
     sequence = next(path for path in kitchen.iterdir() if path.is_dir())
     target = folder / sequence.name
     (target / "image").mkdir(parents=True)
-    kept = [i for i in range(250) if not BLOCK * block - GAP <= i < BLOCK * (block + 1) + GAP]
+    kept = _kept(block)
     pictures = sorted((sequence / "image").iterdir())
     for i in kept:
         shutil.copy(pictures[i], target / "image" / pictures[i].name)
@@ -105,6 +116,11 @@ def _without(kitchen: Path, folder: Path, block: int, posed: bool) -> Path:
         stamps, poses = read_tum(sequence / "groundtruth.txt")
         write_tum(target / "groundtruth.txt", stamps[kept], poses[kept])
     return folder
+
+
+def _kept(block: int) -> list[int]:
+    """Frames that are neither in a block nor near it."""
+    return [i for i in range(250) if not BLOCK * block - GAP <= i < BLOCK * (block + 1) + GAP]
 
 
 def _drive(root: Path, folder: Path) -> Path:
