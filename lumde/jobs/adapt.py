@@ -94,10 +94,13 @@ def adapt(
         say(f"recorded motion: depth in metres is {factor:.3g} times the network's")
     anchored = before.error >= before.flat
     if anchored:
-        say(
-            "a flat world explains these frames as well as the depth does: the network stays near its answers"
-        )
+        say("a flat world explains these frames as well: the network stays near its answers")
     _train(clip, out, LoopConfig(minutes=minutes, seed=seed), start, distance, anchored)
+    return _judged(clip, out, start, distance, before)
+
+
+def _judged(clip: "_Clip", out: Path, start: DepthModel, distance: int, before: ClipScore) -> Verdict:
+    """Keep what was learned if it explains the frames held out better, else the network as it came."""
     after = score_clip(load(out).disparity, clip.snippets(distance, held_out=True))
     gain = 1 - after.error / before.error
     if gain < LEAST_GAIN:

@@ -69,14 +69,15 @@ class VideoResult:
 class VideoTerms(nn.Module):
     """Pose network and photometric terms on the student's side."""
 
-    first_scale: Tensor  # mean log depth when training began; NaN before
+    first_scale: Tensor  # whether training has begun (0 or 1), and mean log depth when it did
     stereo: bool = False  # set by the recipe: a partner with a known baseline is among the sources
 
     def __init__(self, config: VideoConfig) -> None:
         """Build the pose network that the config names."""
         super().__init__()
         self.config = config
-        self.register_buffer("first_scale", torch.tensor(torch.nan))
+        if config.scale_weight:
+            self.register_buffer("first_scale", torch.zeros(2))
         pose = config.pose
         self.pose: nn.Module = (
             build_pose_net(pose) if isinstance(pose, PoseNet.Config) else build(POSES, pose)
@@ -180,10 +181,10 @@ class VideoTerms(nn.Module):
         if not self.config.scale_weight:
             return {}
         scale = depth.log().mean()
-        if self.first_scale.isnan() and self.training:
-            self.first_scale.copy_(scale.detach())
-        drift = ((scale - self.first_scale).abs() - FREE_DRIFT).clamp(min=0).nan_to_num()
-        return {"scale": self.config.scale_weight * drift}
+        if self.training and not self.first_scale[0]:
+            self.first_scale.copy_(torch.stack([torch.ones_like(scale), scale]).detach())
+        begun, first = self.first_scale
+        return {"scale": self.config.scale_weight * begun * ((scale - first).abs() - FREE_DRIFT).clamp(min=0)}
 
     @property
     def _steps(self) -> int:

@@ -91,7 +91,7 @@ class OnnxTeacher(ForeignTeacher):
         padded = np.concatenate([pictures, *[pictures[-1:]] * (count - given)])
         try:
             found = np.asarray(self.session.run(None, {self.session.get_inputs()[0].name: padded})[0])
-        except Exception as error:  # onnxruntime's errors share no class of their own
+        except _errors() as error:
             reason = str(error).strip().partition("\n")[0]
             raise CheckpointError(
                 f"{self.config.path}: cannot run on pictures of {pictures.shape[-2]} x {pictures.shape[-1]} "
@@ -116,9 +116,20 @@ def _opened(path: Path) -> Any:
     kinds = [kind for kind in onnxruntime.get_available_providers() if kind.startswith(("CUDA", "CPU"))]
     try:
         return onnxruntime.InferenceSession(str(path), providers=kinds)
-    except Exception as error:  # as above
+    except _errors() as error:
         reason = str(error).strip().partition("\n")[0]
         raise CheckpointError(f"{path}: no ONNX network that can be run ({reason})") from error
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises: its errors share no class of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
+    own = tuple(
+        getattr(state, name) for name in (*names, "RuntimeException", "EPFail") if hasattr(state, name)
+    )
+    return (*own, RuntimeError, ValueError, TypeError)
 
 
 def _input_shape(session: Any, config: OnnxTeacher.Config) -> tuple[tuple[int, int], int]:
