@@ -60,6 +60,17 @@ class FrameBatch:
     flipped: Bool[Tensor, " b"] | None = None  # mirrored by augmentation
     keys: tuple[str, ...] = ()  # "sequence/name", for logs and caches
 
+    @property
+    def moving(self) -> list[int]:
+        """Which sources the camera moved to in time: all but a stereo partner."""
+        return [i for i, offset in enumerate(self.offsets) if offset != RIGHT]
+
+    def mirrored(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Mirror maps where the frames are mirrored; doing it twice changes nothing."""
+        if self.flipped is None:
+            return maps
+        return torch.where(self.flipped[:, None, None, None], maps.flip(-1), maps)
+
     def first(self, count: int) -> "FrameBatch":
         """The first `count` frames, or all."""
         cut: dict[str, Any] = {

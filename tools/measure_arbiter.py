@@ -14,12 +14,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from lumde.data.augment import to_batch
 from lumde.files import write_json
 from lumde.losses.arbiter import ArbiterConfig
 from lumde.methods.arbiter import Arbiter
 from lumde.models import load
 from lumde.nets.base import DepthNet
-from lumde.structures import FrameBatch
 from lumde.worlds import VERSION
 from lumde.worlds.clips import Order, render_world
 
@@ -49,27 +49,25 @@ def main(out: Path, model: Path | None) -> None:
     write_json(out, found)
 
 
-def _world(family: str, seed: int, frames: tuple[int, ...], student: DepthNet) -> tuple[np.ndarray, ...]:
+def _world(family: str, seed: int, chosen: tuple[int, ...], student: DepthNet) -> tuple[np.ndarray, ...]:
     """Doubt, planted, rejected and mover of every judged pixel of a world's middle frame."""
-    clip = render_world(Order(family, seed, frames), *SIZE)
-    images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).float() / 255
+    clip = render_world(Order(family, seed, chosen), *SIZE)
+    pictures = torch.from_numpy(clip.images).permute(0, 3, 1, 2)
     truth = torch.from_numpy(clip.depth).float()[1][None, None]
     known = truth > 0
     factor, planted = _errors(np.random.default_rng(seed))
     teacher = torch.where(known, truth, 1.0) * factor
-    batch = FrameBatch(
-        image=images[1:2],
-        jittered=images[1:2],
-        intrinsics=torch.from_numpy(clip.intrinsics).float()[None],
-        sources=images[None, [0, 2]],
-        sources_jittered=images[None, [0, 2]],
-        offsets=(-1, 1),
-    )
+    frames = {
+        "key": ["middle"],
+        "image": pictures[1:2],
+        "sources": pictures[None, [0, 2]],
+        "intrinsics": torch.from_numpy(clip.intrinsics).float()[None],
+    }
+    batch = to_batch(frames, None, (), (-1, 1))
     with torch.inference_mode():
-        answer = student.depth(student(images[1:2]).disp)
-        verdict = Arbiter(ArbiterConfig()).judge(
-            batch, student, answer, teacher, known, lambda net, *inputs: net(*inputs)
-        )
+        answer = student.depth(student(batch.image).disp)
+        arbiter = Arbiter(ArbiterConfig(), student, lambda net, *inputs: net(*inputs))
+        verdict = arbiter.judge(batch, answer, teacher, known)
     use = (known & (verdict.doubt != 0)).numpy().ravel()
     masks = (planted.numpy(), verdict.rejected.numpy(), clip.movers[1])
     return (verdict.doubt.numpy().ravel()[use], *(mask.ravel()[use] for mask in masks))

@@ -84,7 +84,9 @@ class Adversarial(Method):
             require_teacher(teacher, type(self).__name__)
         self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
         self.video = VideoTerms(config.video) if config.video and config.video_weight else None
-        self.arbiter = Arbiter(config.arbiter) if config.arbiter and self.imitates else None
+        self.arbiter = (
+            Arbiter(config.arbiter, student, self.run) if config.arbiter and self.imitates else None
+        )
         self.needs = self.video.needs if self.video else ("sources",) if self.arbiter else ()
         self._seen: _Seen | None = None  # of the last student phase
 
@@ -136,7 +138,7 @@ class Adversarial(Method):
                 teacher = self.teacher.look(frames)
         teacher, valid = known_depth(teacher, frames.mask)
         if self.arbiter and self.arbiter.speaks_at(step):
-            valid = self.arbiter.believed(frames, self.student, student, teacher, valid, self.run)
+            valid = self.arbiter.believed(frames, student, teacher, valid)
         self._seen = _Seen(frames, teacher, student.detach(), valid)
         terms = {}
         if self.config.pixel_weight:

@@ -12,15 +12,21 @@ from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.arbiter import ArbiterConfig, Judgement, judge
 from lumde.losses.photometric import geometry_consistency, reprojection_error
 from lumde.nets.base import DepthNet
-from lumde.structures import RIGHT, FrameBatch
+from lumde.structures import FrameBatch
 
 
 class Arbiter:
     """Compares what student and teacher make of the neighbouring frames; no gradient, nothing to learn."""
 
-    def __init__(self, config: ArbiterConfig) -> None:
-        """Keep the margins; nothing has been judged yet."""
-        self.config = config
+    def __init__(self, config: ArbiterConfig, net: DepthNet, run: Callable[..., Any]) -> None:
+        """Nothing has been judged yet.
+
+        Args:
+            config: margins.
+            net: the student, asked for the depth of sources.
+            run: runs a network in the precision of the training.
+        """
+        self.config, self.net, self.run = config, net, run
         self.last: Judgement | None = None
 
     def speaks_at(self, step: int) -> bool:
@@ -30,37 +36,31 @@ class Arbiter:
     def believed(
         self,
         frames: FrameBatch,
-        net: DepthNet,
         student: Float[Tensor, "b 1 h w"],
         teacher: Float[Tensor, "b 1 h w"],
         valid: Bool[Tensor, "b 1 h w"] | None,
-        run: Callable[..., Any],
     ) -> Bool[Tensor, "b 1 h w"]:
         """The valid pixels without those that the neighbours speak against.
 
         Args:
             frames: with sources of the same camera.
-            net: the student, asked for the depth of the sources.
-            student: its depth of the target.
+            student: the student's depth of the target.
             teacher: the teacher's, in any unit.
             valid: pixels that count; None = all.
-            run: runs a network in the precision of the training.
         """
-        self.last = self.judge(frames, net, student.detach(), teacher, valid, run)
+        self.last = self.judge(frames, student.detach(), teacher, valid)
         return ~self.last.rejected if valid is None else valid & ~self.last.rejected
 
     @torch.no_grad()
     def judge(
         self,
         frames: FrameBatch,
-        net: DepthNet,
         student: Float[Tensor, "b 1 h w"],
         teacher: Float[Tensor, "b 1 h w"],
         valid: Bool[Tensor, "b 1 h w"] | None,
-        run: Callable[..., Any],
     ) -> Judgement:
         """Judge every pixel. Both depths share one motion: the one that suits their geometric mean."""
-        moving = [i for i, offset in enumerate(frames.offsets) if offset != RIGHT]
+        moving = frames.moving
         assert frames.sources is not None and frames.sources_jittered is not None
         count = len(moving)
         sources = frames.sources[:, moving].flatten(0, 1)
@@ -72,7 +72,7 @@ class Arbiter:
         mask = None if valid is None else valid.repeat_interleave(count, 0)
         motion = find_motion(image, sources, (ours * theirs).sqrt(), intrinsics, mask)
         by_ours, by_theirs = (warp(sources, depth, motion, intrinsics) for depth in (ours, theirs))
-        own = net.depth(run(net, frames.sources_jittered[:, moving].flatten(0, 1)).disp)
+        own = self.net.depth(self.run(self.net, frames.sources_jittered[:, moving].flatten(0, 1)).disp)
         difference = geometry_consistency(by_ours.source_depth, sample(own, by_ours.grid))
         seen = by_ours.inside & by_theirs.inside
         maps = (

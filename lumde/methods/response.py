@@ -47,7 +47,7 @@ class Response(Imitator):
         """Join student and frozen teacher."""
         super().__init__(student, teacher)
         self.config = config
-        self.arbiter = Arbiter(config.arbiter) if config.arbiter else None
+        self.arbiter = Arbiter(config.arbiter, student, self.run) if config.arbiter else None
         self.needs = (("depth",) if config.label_weight else ()) + (("sources",) if self.arbiter else ())
         self.streams = ("main", "auxiliary") if config.auxiliary_ratio else ("main",)
 
@@ -69,7 +69,7 @@ class Response(Imitator):
         if self.arbiter and self.arbiter.speaks_at(step):
             main, rest = valid.split((len(frames.image), len(valid) - len(frames.image)))
             student, taught_main = (values[: len(main)] for values in (depths[0], teacher))
-            main = self.arbiter.believed(frames, self.student, student, taught_main, main, self.run)
+            main = self.arbiter.believed(frames, student, taught_main, main)
             valid = torch.cat([main, rest])  # only the main stream has neighbours
             self.monitors |= self.arbiter.monitors()
         terms = imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)

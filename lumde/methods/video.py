@@ -24,7 +24,7 @@ from lumde.methods.motions import POSES, AlignedPose, PoseConfig, RecordedPose
 from lumde.models import build_pose_net, resize_disparity
 from lumde.nets.base import DepthNet, PoseNet
 from lumde.registry import build, choice
-from lumde.structures import RIGHT, DepthOutput, FrameBatch, Unit
+from lumde.structures import DepthOutput, FrameBatch, Unit
 
 TIE_BREAK = 1e-5  # size of the noise that breaks ties between unwarped sources (arXiv:1806.01260, code)
 FREE_DRIFT = 0.3  # of mean log depth since training began, within which `scale_weight` asks nothing
@@ -112,7 +112,7 @@ class VideoTerms(nn.Module):
         if self.recorded:
             assert batch.source_from_target is not None
             return batch.source_from_target
-        moving = [i for i, offset in enumerate(batch.offsets) if offset != RIGHT]
+        moving = batch.moving
         motions = [torch.empty(0)] * len(batch.offsets)
         if batch.source_from_target is not None:
             motions = list(batch.source_from_target.unbind(1))
@@ -198,7 +198,7 @@ class VideoTerms(nn.Module):
     ) -> tuple[Float[Tensor, "b s 4 4"], Float[Tensor, ""]]:
         """Motions that direct alignment makes of the network's, and how far the network's are from them."""
         assert batch.sources is not None
-        moving = [i for i, offset in enumerate(batch.offsets) if offset != RIGHT]
+        moving = batch.moving
         guess = motions[:, moving].flatten(0, 1)
         image, depth, intrinsics = (
             values.repeat_interleave(len(moving), 0) for values in (batch.image, depth, batch.intrinsics)

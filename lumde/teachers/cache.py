@@ -37,7 +37,7 @@ class MapCache:
         Maps are those of the pictures as they were filmed, mirrored where the frames are: a teacher that
         treats left and right unequally answers a mirrored picture a little differently than it would itself.
         """
-        images = _unmirrored(frames.image, frames.flipped)
+        images = frames.mirrored(frames.image)
         paths = [self._path(picture) for picture in _bytes_of(images)]
         maps = [_read(path, (images.shape[-2], images.shape[-1])) for path in paths]
         unknown = [i for i, found in enumerate(maps) if found is None]
@@ -46,7 +46,7 @@ class MapCache:
                 _write(paths[i], answer[0])
                 maps[i] = _read(paths[i], answer.shape[1:])
         depth = torch.from_numpy(np.stack([found for found in maps if found is not None]))[:, None]
-        return _unmirrored(depth.to(frames.image.device), frames.flipped)
+        return frames.mirrored(depth.to(frames.image.device))
 
     def plan(self, pictures: int, size: Sequence[int]) -> str:
         """What the cache of so many pictures will need; ResourceError if the disk has not that much."""
@@ -71,11 +71,6 @@ def _fingerprint(teacher: nn.Module, facts: str) -> str:
         digest.update(f"{name} {tuple(values.shape)} {values.dtype}".encode())
         digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _unmirrored(values: Float[Tensor, "b c h w"], flipped: Tensor | None) -> Float[Tensor, "b c h w"]:
-    """Mirror what is mirrored; doing it twice changes nothing."""
-    return values if flipped is None else torch.where(flipped[:, None, None, None], values.flip(-1), values)
 
 
 def _bytes_of(images: Float[Tensor, "b 3 h w"]) -> UInt8[np.ndarray, "b 3 h w"]:

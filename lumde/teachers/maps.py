@@ -72,9 +72,7 @@ class MapsTeacher(Teacher):
         """
         size = (frames.image.shape[-2], frames.image.shape[-1])
         depth = torch.stack([self._depth(key, size) for key in frames.keys]).to(frames.image.device)
-        if frames.flipped is not None:
-            depth = torch.where(frames.flipped[:, None, None, None], depth.flip(-1), depth)
-        return depth
+        return frames.mirrored(depth)
 
     def check(self, keys: Sequence[str]) -> None:
         """Look for the map of every frame before anything is learned.

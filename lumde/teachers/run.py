@@ -55,20 +55,23 @@ class RunTeacher(Teacher):
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size; the network sees them at its own, once per pass of the config."""
-        return self._logs(images).mean(0).exp()
+        passes = self._passes(images)
+        return passes[0] if len(passes) == 1 else passes.log().mean(0).exp()
 
     def labels(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """The same, 0 where the passes differ by more than the config allows."""
-        logs = self._logs(images)
-        sure = logs.std(0, correction=0) <= (self.config.most_spread or torch.inf)
+        if not self.config.most_spread:
+            return self.depth(images)
+        logs = self._passes(images).log()
+        sure = logs.std(0, correction=0) <= self.config.most_spread
         return torch.where(sure, logs.mean(0).exp(), 0.0)
 
-    def _logs(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "p b 1 h w"]:
-        """Log depth of every pass."""
+    def _passes(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "p b 1 h w"]:
+        """Depth of every pass."""
         passes = [self._pass(images, size) for size in self.config.sizes]
         if self.config.flip:
             passes += [self._pass(images.flip(-1), size).flip(-1) for size in self.config.sizes]
-        return torch.stack(passes).log()
+        return torch.stack(passes)
 
     def facts(self) -> str:
         """Sizes and mirroring of its passes, and how its network is fed."""

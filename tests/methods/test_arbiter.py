@@ -5,12 +5,13 @@ import torch
 from method_parts import FixedTeacher, frames_of
 
 from lumde.config import parse
+from lumde.data.augment import to_batch
 from lumde.losses.arbiter import ArbiterConfig
 from lumde.methods import METHODS
 from lumde.methods.arbiter import Arbiter
 from lumde.nets.base import DepthNet
 from lumde.nets.depth_small import DepthSmall
-from lumde.structures import DepthOutput, FrameBatch
+from lumde.structures import DepthOutput
 from lumde.worlds.clips import Order, render_world
 
 
@@ -37,22 +38,21 @@ class Knows(DepthNet):
 @pytest.fixture(scope="module")
 def room():
     clip = render_world(Order("rooms", 7, (0, 3, 6)), 72, 96)
-    images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).float() / 255
+    pictures = torch.from_numpy(clip.images).permute(0, 3, 1, 2)
     depths = torch.from_numpy(clip.depth).float()[:, None]
-    frames = FrameBatch(
-        image=images[1:2],
-        jittered=images[1:2],
-        intrinsics=torch.from_numpy(clip.intrinsics).float()[None],
-        sources=images[None, [0, 2]],
-        sources_jittered=images[None, [0, 2]],
-        offsets=(-1, 1),
-    )
-    return frames, Knows(images, depths), depths[1:2]
+    samples = {
+        "key": ["middle"],
+        "image": pictures[1:2],
+        "sources": pictures[None, [0, 2]],
+        "intrinsics": torch.from_numpy(clip.intrinsics).float()[None],
+    }
+    frames = to_batch(samples, None, (), (-1, 1))
+    return frames, Knows(pictures / 255, depths), depths[1:2]
 
 
 def judged(room, teacher):
     frames, net, depth = room
-    return Arbiter(ArbiterConfig()).judge(frames, net, depth, teacher, None, lambda net, *x: net(*x))
+    return Arbiter(ArbiterConfig(), net, lambda net, *x: net(*x)).judge(frames, depth, teacher, None)
 
 
 def test_planted_errors_are_found_and_a_right_teacher_is_believed(room):
