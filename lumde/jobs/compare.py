@@ -105,6 +105,8 @@ def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:
     if not any((out / "results").iterdir()):
         now = {"judged_on": study.judged_on, "contrasts": {k: list(v) for k, v in study.contrasts.items()}}
         write_json(file, now)
+    if not file.exists():  # results were copied alone: nobody knows what was asked beforehand
+        return {}
     found: dict[str, Any] = read_json(file)
     return found["contrasts"] if found["judged_on"] == study.judged_on else {}
 

@@ -11,7 +11,7 @@ from lumde.models.folder import (
     shipped_models,
     write_model,
 )
-from lumde.models.model import DepthModel, DepthResult, ModelConfig, resize_disparity
+from lumde.models.model import DepthModel, DepthResult, ModelConfig, resize_disparity, resize_pictures
 
 __all__ = [
     "DepthModel",
@@ -24,6 +24,7 @@ __all__ = [
     "load",
     "model_folder",
     "resize_disparity",
+    "resize_pictures",
     "save",
     "shipped_models",
     "write_model",

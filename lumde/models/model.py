@@ -90,10 +90,7 @@ class DepthModel(nn.Module):
     def resized(self, images: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b 3 h w"]:
         """Bring images to the network's input size: bilinear, antialiased, half-pixel, as in training."""
         size = self.input_size(images.shape[-2], images.shape[-1])
-        if images.shape[-2:] == size:
-            return images
-        resized = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-        return resized.clamp(0.0, 1.0)
+        return resize_pictures(images, size)
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns that the network sees of a picture of this size; asked of its answer, the same."""
@@ -160,6 +157,14 @@ class DepthModel(nn.Module):
             intrinsics_source=camera.source,
             **facts,
         )
+
+
+def resize_pictures(images: Float[Tensor, "b 3 _ _"], size: tuple[int, int]) -> Float[Tensor, "b 3 h w"]:
+    """Resize RGB in [0, 1] bilinearly, antialiased, half-pixel centres: as networks see pictures."""
+    if images.shape[-2:] == size:
+        return images
+    resized = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+    return resized.clamp(0.0, 1.0)
 
 
 def resize_disparity(disparity: Float[Tensor, "b 1 _ _"], size: tuple[int, int]) -> Float[Tensor, "b 1 h w"]:

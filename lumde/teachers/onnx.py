@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from lumde.errors import CheckpointError, ConfigError
 from lumde.files import sha256
-from lumde.models import resize_disparity
+from lumde.models import resize_disparity, resize_pictures
 from lumde.structures import Unit
 from lumde.teachers.foreign import ForeignConfig, ForeignTeacher
 
@@ -71,12 +70,7 @@ class OnnxTeacher(ForeignTeacher):
             CheckpointError: the network cannot run on such pictures, or answers no map per picture.
         """
         size = (images.shape[-2], images.shape[-1])
-        wanted = tuple(own or given for own, given in zip(self.size, size, strict=True))
-        seen = images.float()
-        if size != wanted:
-            seen = F.interpolate(seen, wanted, mode="bilinear", align_corners=False, antialias=True).clamp(
-                0, 1
-            )
+        seen = resize_pictures(images.float(), (self.size[0] or size[0], self.size[1] or size[1]))
         mean, deviation = (
             seen.new_tensor(v).view(3, 1, 1) for v in (self.config.mean, self.config.deviation)
         )

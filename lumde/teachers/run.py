@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lumde.models import DepthModel, load, resize_disparity
+from lumde.models import DepthModel, load, resize_disparity, resize_pictures
 from lumde.teachers.base import Frozen, NetworkTeacherConfig, Teacher
 
 
@@ -85,9 +84,8 @@ class RunTeacher(Teacher):
             disparity = model.disparity(images)
         else:
             sides = model.input_size(images.shape[-2], images.shape[-1])
-            wanted = [max(model.net.smallest, round(side * size)) for side in sides]
-            seen = F.interpolate(images, wanted, mode="bilinear", align_corners=False, antialias=True)
-            disparity = 1.0 / model.net.depth(model.net(seen.clamp(0.0, 1.0)).disp)
+            rows, columns = (max(model.net.smallest, round(side * size)) for side in sides)
+            disparity = 1.0 / model.net.depth(model.net(resize_pictures(images, (rows, columns))).disp)
         return 1.0 / resize_disparity(disparity, (images.shape[-2], images.shape[-1]))
 
     def depth_and_features(
