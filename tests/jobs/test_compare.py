@@ -85,15 +85,15 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     compare(study, out, True, said.append)
     assert "4 of 6 runs have results" in said
     assert sorted(p.name for p in (out / "runs").iterdir()) == ["started-seed1", "teacher-seed1"]
-    (out / "declared.json").unlink()
-    nobody_knows = compare(study, out, True, said.append)["contrasts"]
-    assert nobody_knows["imitation against teacher"]["verdict"] == "exploratory"
     with pytest.raises(UsageError):
         compare(study, out, False, said.append)
     study.write_text(STUDY + "  started against teacher: [started, teacher]\n")
     late = compare(study, out, True, said.append)["contrasts"]  # asked when the results were known
     assert late["started against teacher"]["verdict"] == "exploratory"
     assert late["imitation against teacher"] == one
+    (out / "declared.json").unlink()
+    nobody_knows = compare(study, out, True, said.append)["contrasts"]
+    assert nobody_knows["imitation against teacher"]["verdict"] == "exploratory"
     assert "exploratory" in (out / "study.md").read_text()
     study.write_text(STUDY.replace("loop.steps=4", "loop.steps=5"))
     with pytest.raises(ConfigError, match=r"rows\.teacher: has changed"):
