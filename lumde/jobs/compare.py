@@ -3,12 +3,9 @@
 Every finished run leaves one small JSON file, and a study that is started again does only what has none.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,8 @@ from jaxtyping import Float
 from lumde.config import dump, load
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.engine.run import TrainConfig, data_config
-from lumde.errors import ConfigError, ResourceError
+from lumde.engine.run import data_config
+from lumde.errors import ConfigError
 from lumde.evaluators.accuracy import evaluate_trivial
 from lumde.files import (
     claim_output,
@@ -30,22 +27,12 @@ from lumde.files import (
     write_json,
     write_text,
 )
-from lumde.jobs.compare_run import Run, run_one, settings
-from lumde.jobs.study import (
-    StudyConfig,
-    config_of,
-    filled,
-    order,
-    overrides_of,
-    row_config,
-    run_folder,
-    without_root,
-)
+from lumde.jobs.compare_all import Results, Say, run_all
+from lumde.jobs.study import StudyConfig, config_of, filled
+from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.metrics.paired import Contrast, contrast, holm
 from lumde.registry import build
 from lumde.report.study import write_study
-
-Say = Callable[[str], None]
 
 
 def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -66,16 +53,20 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
     """
     require_unused(out, resume)
     study = load(path, StudyConfig, list(overrides))
-    configs = {name: config_of(study, name, path.parent, out) for name in study.rows}
+    for name in study.rows:  # a wrong key ends the study before its first run
+        config_of(study, name, path.parent, out)
     tests = {name: _dataset(name, values) for name, values in filled(study.tests, study.root).items()}
     claim_output(out, resume)
     _require_same(study, out / "study.yaml")
     write_text(out / "study.yaml", dump(study))
     (out / "results").mkdir(exist_ok=True)
     declared = _declared(study, out)
-    results = _run_all(study, configs, path.parent, out, say)
+    errors = _tuned(study, path.parent, out, say)
+    if study.tuning and errors:
+        study = with_best(study, study.tuning, errors)
+    results = run_all(study, path.parent, out, say)
     trivial = {name: evaluate_trivial(dataset) for name, dataset in tests.items()}
-    summary = _summary(study, results, trivial, declared)
+    summary = _summary(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
     write_study(out, summary)
     return summary
@@ -111,116 +102,35 @@ def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:
     return found["contrasts"] if found["judged_on"] == study.judged_on else {}
 
 
-def _found(
-    study: StudyConfig, configs: dict[str, TrainConfig], out: Path
-) -> dict[tuple[str, int], dict[str, Any]]:
-    """Results so far; ConfigError for one that another config left."""
-    found = {}
-    for name, seed in order(study):
-        file = out / "results" / f"{name}-seed{seed}.json"
-        if not file.exists():
-            continue
-        found[name, seed] = read_json(file)
-        if found[name, seed]["config"] != without_root(settings(configs[name]), study.root):
-            raise ConfigError(f"rows.{name}: has changed since it ran in {out}; give it a new name")
-    return _without_lost(study, found, out)
+def _tuned(study: StudyConfig, folder: Path, out: Path, say: Say) -> Errors:
+    """Errors of every row's tries, from an earlier start where nothing has changed since."""
+    if study.tuning is None:
+        return {}
+    file, about = out / "tuning.json", json.loads(json.dumps(asdict(study.tuning)))
+    if file.exists():
+        earlier = read_json(file)
+        if earlier["tuning"] == about and set(study.rows) <= set(earlier["errors"]):
+            found: Errors = earlier["errors"]
+            return found
+    (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)
+    errors = try_all(study, study.tuning, lambda tries: run_all(tries, folder, out / "tuning", say))
+    write_json(file, {"tuning": about, "errors": errors})
+    return errors
 
 
-def _without_lost(
-    study: StudyConfig, found: dict[tuple[str, int], Any], out: Path
-) -> dict[tuple[str, int], Any]:
-    """Results but those of runs that are gone (results were copied alone) and that open rows stand on."""
-    kept = dict(found)
-    for name, seed in reversed(list(order(study))):  # what stands on others comes after them
-        if (name, seed) in kept:
-            continue
-        for other in study.rows[name].stands_on:
-            if not (run_folder(out, other, seed) / "model").is_dir():
-                kept.pop((other, seed), None)
-    return kept
-
-
-def _run_all(
-    study: StudyConfig, configs: dict[str, TrainConfig], folder: Path, out: Path, say: Say
-) -> dict[tuple[str, int], dict[str, Any]]:
-    """Train and test every row under every seed, teachers first; results by row and seed."""
-    results = _found(study, configs, out)
-    open_runs = [key for key in order(study) if key not in results]
-    say(f"{len(results)} of {len(results) + len(open_runs)} runs have results")
-
-    def finished(key: tuple[str, int], result: dict[str, Any]) -> None:
-        results[key] = result
-        write_json(out / "results" / f"{key[0]}-seed{key[1]}.json", result)
-        say(f"{key[0]}, seed {key[1]}: {_told(study, result)}")
-
-    def run_of(key: tuple[str, int]) -> Run:
-        say(f"{key[0]}, seed {key[1]} ...")
-        return _run(study, key, folder, out, results)
-
-    if not study.at_once:
-        for key in open_runs:
-            finished(key, run_one(run_of(key)))
-        return results
-    running: dict[Future[dict[str, Any]], tuple[str, int]] = {}
-    # A process per run: memory is measured per process, and nothing leaks from one run into the next.
-    with _pool(study.at_once) as pool:
-        while open_runs or running:
-            ready = [key for key in open_runs if _ready(study, key, results)]
-            for key in ready[: study.at_once - len(running)]:
-                open_runs.remove(key)
-                running[pool.submit(run_one, run_of(key))] = key
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=lambda one: one.exception() is not None):  # failures last
-                finished(running.pop(future), future.result())
-    return results
-
-
-@contextmanager
-def _pool(at_once: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with the study: whatever stops it stops them, and each saves its state."""
-    pool = ProcessPoolExecutor(at_once, get_context("spawn"), max_tasks_per_child=1)
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise ResourceError(
-            "a run of the study was ended from outside, e.g. for lack of memory; lower at_once, then --resume"
-        ) from error
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()  # SIGTERM: a training saves and ends; one that is done does not mind
-        pool.shutdown(cancel_futures=True)
-
-
-def _ready(study: StudyConfig, key: tuple[str, int], results: dict[tuple[str, int], Any]) -> bool:
-    return all((other, key[1]) in results for other in study.rows[key[0]].stands_on)
-
-
-def _run(
-    study: StudyConfig, key: tuple[str, int], folder: Path, out: Path, results: dict[tuple[str, int], Any]
-) -> Run:
-    """What one child process is to do."""
-    name, seed = key
-    row = study.rows[name]
-    before = float(sum(results[other, seed]["total_seconds"] for other in row.stands_on))
-    return Run(
-        config=row_config(row, folder),
-        overrides=overrides_of(study, name, seed, out),
-        out=run_folder(out, name, seed),
-        tests=filled(study.tests, study.root),
-        teacher=run_folder(out, row.teacher, seed) if row.teacher else None,
-        seconds_before=before,
-        root=study.root,
-    )
-
-
-def _told(study: StudyConfig, result: dict[str, Any]) -> str:
-    metrics = result["tests"][study.judged_on]["metrics"]
-    return f"abs_rel {metrics['abs_rel']:.4f} on {study.judged_on} after {result['seconds']:.0f} s"
+def _listed(study: StudyConfig, errors: Errors) -> list[dict[str, Any]]:
+    """What every row tried, as tables have it."""
+    tries = study.tuning.tries if study.tuning else ()
+    return [
+        {"row": row.title or name, **dict(zip(tries, errors[name], strict=True))}
+        for name, row in study.rows.items()
+        if tries
+    ]
 
 
 def _summary(
     study: StudyConfig,
-    results: dict[tuple[str, int], dict[str, Any]],
+    results: Results,
     trivial: dict[str, Any],
     declared: dict[str, Any],
 ) -> dict[str, Any]:
@@ -251,9 +161,7 @@ def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:
     return {**values, "agreement": float(np.mean(agreements))} if agreements else values
 
 
-def _contrasts(
-    study: StudyConfig, results: dict[tuple[str, int], dict[str, Any]], declared: dict[str, Any]
-) -> dict[str, dict[str, Any]]:
+def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Every contrast with its interval; those declared beforehand with p-values after Holm and verdicts."""
     found = {
         title: contrast(_errors(study, results, row), _errors(study, results, reference))
@@ -274,9 +182,7 @@ def _contrasts(
     }
 
 
-def _errors(
-    study: StudyConfig, results: dict[tuple[str, int], dict[str, Any]], row: str
-) -> Float[np.ndarray, "seeds worlds"]:
+def _errors(study: StudyConfig, results: Results, row: str) -> Float[np.ndarray, "seeds worlds"]:
     """Mean log abs_rel of each test world under each seed."""
     worlds = [results[row, seed]["tests"][study.judged_on]["worlds"] for seed in study.seeds]
     return np.array([[by_world[world] for world in worlds[0]] for by_world in worlds])

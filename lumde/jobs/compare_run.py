@@ -39,10 +39,13 @@ class Run:
     teacher: Path | None  # run of the teacher, to tell how well it is imitated
     seconds_before: float  # of training that this run stands on
     root: str  # folder of recordings
+    threads: int = 0  # that it may compute with; 0 = as it is
 
 
 def run_one(run: Run) -> dict[str, Any]:
     """Train unless that is done already, then test; answers the result, ready for JSON."""
+    if run.threads:
+        torch.set_num_threads(run.threads)
     config = load_config(run.config, list(run.overrides))
     finished = run.out / "result.json"
     training = (

@@ -31,6 +31,21 @@ class RowConfig:
 
 
 @dataclass(kw_only=True)
+class TuningConfig:
+    """Settings that every row tries, the same for all; each row then runs with its best one."""
+
+    tries: tuple[str, ...]  # key.path=value each
+    test: Any  # validation set: a dataset's config; never a test of the study
+    overrides: tuple[str, ...] = ()  # of every try, e.g. to leave the validation frames out of the training
+    seed: int = 1000  # of the tries; none of the study's
+
+    def __post_init__(self) -> None:
+        """Refuse a tuning that chooses nothing."""
+        if len(set(self.tries)) < max(2, len(self.tries)):
+            raise ValueError("tries: at least two, each once")
+
+
+@dataclass(kw_only=True)
 class StudyConfig:
     """Everything that decides a study."""
 
@@ -39,6 +54,7 @@ class StudyConfig:
     tests: dict[str, Any]  # test sets by name: a dataset's config each
     overrides: tuple[str, ...] = ()  # of every row, before its own
     contrasts: dict[str, tuple[str, str]] = field(default_factory=dict)  # title -> row, reference
+    tuning: TuningConfig | None = None  # None = rows run as they are written
     main_test: str = ""  # on which contrasts are judged; "" = the first
     root: str = ""  # folder of recordings: what {root} in tests and overrides stands for
     at_once: int = 1  # runs side by side, each in a process; 0 = all in this one, where peak_mb tells less
@@ -50,6 +66,8 @@ class StudyConfig:
         if not self.rows or not self.tests or self.at_once < 0:
             raise ValueError("rows and tests must not be empty, at_once at least 0")
         texts = (self.overrides, self.tests, *(row.overrides for row in self.rows.values()))
+        if self.tuning and (self.tuning.seed in self.seeds or self.tuning.test in self.tests.values()):
+            raise ValueError("tuning: its seed and its validation set must not be the study's")
         if not self.root and any(ROOT in json.dumps(text) for text in texts):
             raise ValueError("root: missing; this study needs recordings, say where: root=FOLDER")
         self._check_rows()

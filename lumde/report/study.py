@@ -30,6 +30,9 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
             f"**Contrasts**, judged on {summary['judged_on']}; exploratory = asked after the first result\n",
             markdown(contrasts),
         ]
+    if summary["tuning"]:
+        parts += ["**Tuning**: abs_rel on the validation set; each row ran with its best try\n"]
+        parts += [markdown(summary["tuning"])]
     files.write_text(out / "study.md", "\n".join(parts))
     files.write_text(
         out / "study.csv", _csv([{"test": name, **row} for name, table in tables.items() for row in table])
@@ -37,6 +40,7 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
     body = ["<h1>Study</h1>", f"<p>{escape(parts[0])}</p>", _figure(summary)]
     body += [f"<h2>{escape(name)}</h2>{_html(table)}" for name, table in tables.items()]
     body += [f"<h2>Contrasts</h2>{_html(contrasts)}"] if contrasts else []
+    body += [f"<h2>Tuning</h2>{_html(summary['tuning'])}"] if summary["tuning"] else []
     files.write_text(out / "study.html", html_page("lumde study", body))
 
 

@@ -163,3 +163,48 @@ def test_a_study_of_recordings_asks_where_they_are_and_forgets_it(study):
     assert filled(values, "/r") == {"a": ["/r/b", 1], "c": ("/r",)}
     assert without_root(filled(values, "/r"), "/r") == values
     assert without_root({"a": "b"}, "") == {"a": "b"}
+
+
+TUNING = """
+tuning:
+  tries: [optimizer.rate=1.0e-3, optimizer.rate=1.0]
+  test: {name: synthetic, families: [shapes], worlds: 2, frames: 2, height: 32, width: 64, seed: 9}
+"""
+
+
+def test_every_row_runs_with_its_best_try_on_the_validation_set(study, tmp_path):
+    study.write_text(STUDY.replace("[0, 1]", "[0]") + TUNING)
+    out, said = tmp_path / "out", []
+    summary = compare(study, out, False, said.append)
+    for row in ("teacher", "imitation", "started"):
+        tries = [
+            json.loads((out / "tuning" / "results" / f"{row}-try{number}-seed1000.json").read_text())
+            for number in (0, 1)
+        ]
+        errors = [one["tests"]["validation"]["metrics"]["abs_rel"] for one in tries]
+        assert json.loads((out / "tuning.json").read_text())["errors"][row] == errors
+        chosen = json.loads((out / "results" / f"{row}-seed0.json").read_text())["config"]
+        assert chosen["optimizer"]["rate"] == (1e-3, 1.0)[errors.index(min(errors))]
+        assert tries[1]["config"]["optimizer"]["rate"] == 1.0
+    assert [line["row"] for line in summary["tuning"]] == ["the teacher", "imitation", "started"]
+    assert "**Tuning**" in (out / "study.md").read_text()
+    shutil.rmtree(out / "tuning")  # its summary is enough
+    said.clear()
+    assert compare(study, out, True, said.append)["tuning"] == summary["tuning"]
+    assert said == ["3 of 3 runs have results"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TUNING + "  seed: 1\n",
+        TUNING.replace("[optimizer.rate=1.0e-3, optimizer.rate=1.0]", "[optimizer.rate=1.0]"),
+        "tuning: {tries: [loop.steps=1, loop.steps=2], test: "
+        "{name: synthetic, test_set: shifted-v1, worlds: 2, height: 32, width: 64}}\n",
+    ],
+)
+def test_a_tuning_on_what_is_judged_is_refused(study, tmp_path, text):
+    study.write_text(STUDY + text)
+    with pytest.raises(ConfigError, match=r"tuning|tries"):
+        compare(study, tmp_path / "out", False, lambda text: None)
+    assert not (tmp_path / "out").exists()

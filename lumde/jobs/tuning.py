@@ -1,0 +1,71 @@
+"""The tries of a study: every row tries the same settings on a validation set, and runs with its best one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lumde.jobs.study import RowConfig, StudyConfig, TuningConfig
+
+RunAll = Callable[[StudyConfig], Mapping[tuple[str, int], Mapping[str, Any]]]
+Errors = dict[str, list[float]]  # row -> abs_rel on the validation set, one per try
+
+
+def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll) -> Errors:
+    """Try all settings on every row, teachers first: who stands on another stands on its best try.
+
+    Args:
+        study: whose rows are tried.
+        tuning: what, and on what, it is tried.
+        run_all: answers the results of a study of tries, by row and seed.
+
+    Returns:
+        The errors of every row's tries.
+    """
+    errors: Errors = {}
+    tries: dict[str, RowConfig] = {}
+    while len(errors) < len(study.rows):
+        ready = [
+            name for name, row in study.rows.items() if name not in errors and row.stands_on <= set(errors)
+        ]
+        best = {name: _name(name, _best(values)) for name, values in errors.items()}
+        for name in ready:
+            row = study.rows[name]
+            on = {"teacher": best.get(row.teacher, ""), "start": best.get(row.start, "")}
+            for number, text in enumerate(tuning.tries):
+                tries[_name(name, number)] = replace(row, overrides=(*row.overrides, text), **on)
+        found = run_all(_study_of(tries, study, tuning))
+        for name in ready:
+            runs = [found[_name(name, number), tuning.seed] for number in range(len(tuning.tries))]
+            errors[name] = [run["tests"]["validation"]["metrics"]["abs_rel"] for run in runs]
+    return errors
+
+
+def with_best(study: StudyConfig, tuning: TuningConfig, errors: Errors) -> StudyConfig:
+    """The study whose rows run with their best try."""
+    rows = {
+        name: replace(row, overrides=(*row.overrides, tuning.tries[_best(errors[name])]))
+        for name, row in study.rows.items()
+    }
+    return replace(study, rows=rows)
+
+
+def _best(errors: list[float]) -> int:
+    return errors.index(min(errors))
+
+
+def _name(row: str, number: int) -> str:
+    return f"{row}-try{number}"
+
+
+def _study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningConfig) -> StudyConfig:
+    """The study of all tries so far: one seed, tested on the validation set alone."""
+    return replace(
+        study,
+        rows=dict(tries),
+        seeds=(tuning.seed,),
+        tests={"validation": tuning.test},
+        overrides=(*study.overrides, *tuning.overrides),
+        contrasts={},
+        main_test="",
+        tuning=None,
+    )
