@@ -27,7 +27,7 @@ from lumde.files import (
     write_json,
     write_text,
 )
-from lumde.jobs.compare_all import Results, Say, run_all
+from lumde.jobs.compare_all import Results, Say, StudyRuns
 from lumde.jobs.study import StudyConfig, config_of, filled
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.metrics.paired import Contrast, contrast, holm
@@ -64,7 +64,7 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
     errors = _tuned(study, path.parent, out, say)
     if study.tuning and errors:
         study = with_best(study, study.tuning, errors)
-    results = run_all(study, path.parent, out, say)
+    results = StudyRuns(study, tests, path.parent, out, say).run()
     trivial = {name: evaluate_trivial(dataset) for name, dataset in tests.items()}
     summary = _summary(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
@@ -113,7 +113,10 @@ def _tuned(study: StudyConfig, folder: Path, out: Path, say: Say) -> Errors:
             found: Errors = earlier["errors"]
             return found
     (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)
-    errors = try_all(study, study.tuning, lambda tries: run_all(tries, folder, out / "tuning", say))
+    test = {"validation": _dataset("tuning", filled(study.tuning.test, study.root))}
+    errors = try_all(
+        study, study.tuning, lambda tries: StudyRuns(tries, test, folder, out / "tuning", say).run()
+    )
     write_json(file, {"tuning": about, "errors": errors})
     return errors
 

@@ -1,64 +1,149 @@
 """All runs of a study, teachers first; each leaves one small JSON file, and only what has none is run."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lumde.errors import ConfigError, ResourceError
+from lumde.config import dump
+from lumde.data import DATASETS
+from lumde.data.base import FrameDataset
+from lumde.errors import ConfigError, LumdeError, ResourceError
 from lumde.files import read_json, write_json
 from lumde.jobs.compare_run import Run, run_one, settings
-from lumde.jobs.study import (
-    StudyConfig,
-    config_of,
-    filled,
-    order,
-    overrides_of,
-    row_config,
-    run_folder,
-    without_root,
-)
+from lumde.jobs.study import StudyConfig, config_of, order, overrides_of, row_config, run_folder, without_root
+from lumde.registry import Named, build
 
 Say = Callable[[str], None]
 Results = dict[tuple[str, int], dict[str, Any]]  # by row and seed
 
 
-def run_all(study: StudyConfig, folder: Path, out: Path, say: Say) -> Results:
-    """Train and test every row under every seed, teachers first; results by row and seed."""
-    results = _found(study, folder, out)
-    open_runs = [key for key in order(study) if key not in results]
-    say(f"{len(results)} of {len(results) + len(open_runs)} runs have results")
+class StudyRuns:
+    """Trains and tests every row under every seed, teachers first."""
 
-    def finished(key: tuple[str, int], result: dict[str, Any]) -> None:
-        results[key] = result
-        write_json(out / "results" / f"{key[0]}-seed{key[1]}.json", result)
-        say(f"{key[0]}, seed {key[1]}: {_told(study, result)}")
+    def __init__(
+        self, study: StudyConfig, tests: Mapping[str, FrameDataset], folder: Path, out: Path, say: Say
+    ) -> None:
+        """Find the results of earlier starts.
 
-    def run_of(key: tuple[str, int]) -> Run:
-        say(f"{key[0]}, seed {key[1]} ...")
-        return _run(study, key, folder, out, results)
+        Args:
+            study: what to run.
+            tests: its test sets, opened.
+            folder: of the study's file, where configs may lie beside it.
+            out: gets runs/ROW-seedN and results/ROW-seedN.json.
+            say: hears what is going on.
 
-    if not study.at_once:
-        for key in open_runs:
-            finished(key, run_one(run_of(key)))
-        return results
-    running: dict[Future[dict[str, Any]], tuple[str, int]] = {}
-    # A process per run: memory is measured per process, and nothing leaks from one run into the next.
-    with _pool(study.at_once) as pool:
-        while open_runs or running:
-            ready = [key for key in open_runs if _ready(study, key, results)]
-            for key in ready[: study.at_once - len(running)]:
-                open_runs.remove(key)
-                running[pool.submit(run_one, run_of(key))] = key
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=lambda one: one.exception() is not None):  # failures last
-                finished(running.pop(future), future.result())
-    return results
+        Raises:
+            ConfigError: a row has changed since it ran.
+        """
+        self.study, self.tests, self.folder, self.out, self.say = study, tests, folder, out, say
+        self.results = _found(study, folder, out)
+        self._opened: dict[str, FrameDataset] = {}  # training data by config: worlds are rendered once
+
+    def run(self) -> Results:
+        """Run what has no result yet; answers all results."""
+        left = [key for key in order(self.study) if key not in self.results]
+        self.say(f"{len(self.results)} of {len(self.results) + len(left)} runs have results")
+        if self.study.at_once:
+            self._side_by_side(left)
+        else:
+            for key in left:
+                self._finished(key, run_one(self._begun(key)))
+        return self.results
+
+    def _side_by_side(self, left: list[tuple[str, int]]) -> None:
+        running: dict[Any, tuple[tuple[str, int], _Child]] = {}
+        try:
+            while left or running:
+                ready = [key for key in left if self._ready(key)]
+                for key in ready[: self.study.at_once - len(running)]:
+                    left.remove(key)
+                    child = _Child(self._begun(key))
+                    running[child.pipe] = key, child
+                for pipe in wait(list(running)):
+                    key, child = running.pop(pipe)
+                    self._finished(key, child.result())
+        finally:
+            for _, child in running.values():
+                child.stop()
+
+    def _ready(self, key: tuple[str, int]) -> bool:
+        return all((other, key[1]) in self.results for other in self.study.rows[key[0]].stands_on)
+
+    def _finished(self, key: tuple[str, int], result: dict[str, Any]) -> None:
+        self.results[key] = result
+        write_json(self.out / "results" / f"{key[0]}-seed{key[1]}.json", result)
+        metrics = result["tests"][self.study.judged_on]["metrics"]
+        self.say(
+            f"{key[0]}, seed {key[1]}: abs_rel {metrics['abs_rel']:.4f} on {self.study.judged_on}"
+            f" after {result['seconds']:.0f} s"
+        )
+
+    def _begun(self, key: tuple[str, int]) -> Run:
+        """What one process is to do."""
+        name, seed = key
+        self.say(f"{name}, seed {seed} ...")
+        study, row = self.study, self.study.rows[name]
+        at_once = max(1, study.at_once)
+        return Run(
+            config=row_config(row, self.folder),
+            overrides=overrides_of(study, name, seed, self.out),
+            out=run_folder(self.out, name, seed),
+            tests=self.tests,
+            data=self._data(config_of(study, name, self.folder, self.out).data),
+            teacher=run_folder(self.out, row.teacher, seed) if row.teacher else None,
+            seconds_before=float(sum(self.results[other, seed]["total_seconds"] for other in row.stands_on)),
+            root=study.root,
+            threads=max(1, torch.get_num_threads() // at_once),
+        )
+
+    def _data(self, config: Named) -> FrameDataset:
+        text = dump(config)
+        if text not in self._opened:
+            self._opened[text] = build(DATASETS, config)
+        return self._opened[text]
+
+
+class _Child:
+    """A run in a process of its own: memory is measured per process, and nothing leaks into the next run."""
+
+    def __init__(self, run: Run) -> None:
+        context = get_context("spawn")  # a fork of a process that runs threads may hang
+        self.pipe, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=_serve, args=(run, theirs))
+        self._process.start()
+        theirs.close()
+
+    def result(self) -> dict[str, Any]:
+        """Wait for the run's result; raises what the run raised."""
+        try:
+            answer: dict[str, Any] | LumdeError = self.pipe.recv()
+        except EOFError as error:
+            self._process.join()
+            if (self._process.exitcode or 0) > 0:
+                raise RuntimeError("a run of the study failed; its own message stands above") from error
+            raise ResourceError(
+                "a run of the study was ended from outside, e.g. for lack of memory; lower at_once, --resume"
+            ) from error
+        self._process.join()
+        if isinstance(answer, LumdeError):
+            raise answer
+        return answer
+
+    def stop(self) -> None:
+        """End the run: it saves its state first."""
+        self._process.terminate()
+        self._process.join()
+
+
+def _serve(run: Run, pipe: Connection) -> None:
+    try:
+        pipe.send(run_one(run))
+    except LumdeError as error:
+        pipe.send(error)
 
 
 def _found(study: StudyConfig, folder: Path, out: Path) -> Results:
@@ -85,45 +170,3 @@ def _without_lost(study: StudyConfig, found: Results, out: Path) -> Results:
             if not (run_folder(out, other, seed) / "model").is_dir():
                 kept.pop((other, seed), None)
     return kept
-
-
-@contextmanager
-def _pool(at_once: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with the study: whatever stops it stops them, and each saves its state."""
-    pool = ProcessPoolExecutor(at_once, get_context("spawn"), max_tasks_per_child=1)
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise ResourceError(
-            "a run of the study was ended from outside, e.g. for lack of memory; lower at_once, then --resume"
-        ) from error
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()  # SIGTERM: a training saves and ends; one that is done does not mind
-        pool.shutdown(cancel_futures=True)
-
-
-def _ready(study: StudyConfig, key: tuple[str, int], results: Results) -> bool:
-    return all((other, key[1]) in results for other in study.rows[key[0]].stands_on)
-
-
-def _run(study: StudyConfig, key: tuple[str, int], folder: Path, out: Path, results: Results) -> Run:
-    """What one child process is to do."""
-    name, seed = key
-    row = study.rows[name]
-    before = float(sum(results[other, seed]["total_seconds"] for other in row.stands_on))
-    return Run(
-        config=row_config(row, folder),
-        overrides=overrides_of(study, name, seed, out),
-        out=run_folder(out, name, seed),
-        tests=filled(study.tests, study.root),
-        teacher=run_folder(out, row.teacher, seed) if row.teacher else None,
-        seconds_before=before,
-        root=study.root,
-        threads=max(1, torch.get_num_threads() // study.at_once) if study.at_once else 0,
-    )
-
-
-def _told(study: StudyConfig, result: dict[str, Any]) -> str:
-    metrics = result["tests"][study.judged_on]["metrics"]
-    return f"abs_rel {metrics['abs_rel']:.4f} on {study.judged_on} after {result['seconds']:.0f} s"

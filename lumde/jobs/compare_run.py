@@ -14,16 +14,14 @@ import numpy as np
 import torch
 
 from lumde.config import to_dict
-from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.engine.run import TrainConfig, data_config, load_config, train
+from lumde.engine.run import TrainConfig, load_config, train
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.files import read_json
 from lumde.jobs.study import without_root
 from lumde.losses.pixelwise import aligned_log_l1
 from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, load, resize_disparity
-from lumde.registry import build
 
 COMPARED = 64  # frames, evenly spread, on which student and teacher are compared
 
@@ -35,28 +33,27 @@ class Run:
     config: Path
     overrides: tuple[str, ...]
     out: Path
-    tests: Mapping[str, Any]  # configs of test sets by name
+    tests: Mapping[str, FrameDataset]  # test sets by name
+    data: FrameDataset  # what `config` trains on
     teacher: Path | None  # run of the teacher, to tell how well it is imitated
     seconds_before: float  # of training that this run stands on
     root: str  # folder of recordings
-    threads: int = 0  # that it may compute with; 0 = as it is
+    threads: int  # that it may compute with
 
 
 def run_one(run: Run) -> dict[str, Any]:
     """Train unless that is done already, then test; answers the result, ready for JSON."""
-    if run.threads:
-        torch.set_num_threads(run.threads)
+    torch.set_num_threads(run.threads)
     config = load_config(run.config, list(run.overrides))
     finished = run.out / "result.json"
     training = (
-        read_json(finished) if finished.exists() else train(config, run.out, run.out.exists(), quiet=True)
+        read_json(finished)
+        if finished.exists()
+        else train(config, run.out, run.out.exists(), quiet=True, opened={"main": run.data})
     )
     model = load(run.out).eval()
     teacher = load(run.teacher).eval() if run.teacher else None
-    tests = {}
-    for name, values in run.tests.items():
-        dataset: FrameDataset = build(DATASETS, data_config(values, f"tests.{name}"))
-        tests[name] = _test(model, teacher, dataset)
+    tests = {name: _test(model, teacher, dataset) for name, dataset in run.tests.items()}
     return {
         "config": without_root(settings(config), run.root),
         "steps": training["steps"],

@@ -1,5 +1,6 @@
 """Depth as a distribution over bins: the head, and the bins themselves."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -43,8 +44,8 @@ def bin_centres(count: int, within: BinRange) -> Float[Tensor, " k"]:
     """Depths of the bins, nearest first."""
     if within.even:
         return torch.linspace(within.nearest, within.farthest, count)
-    ends = torch.tensor([within.nearest, within.farthest], dtype=torch.float64).log()
-    return torch.linspace(float(ends[0]), float(ends[1]), count, dtype=torch.float64).exp().float()
+    ends = math.log(within.nearest), math.log(within.farthest)
+    return torch.linspace(*ends, count, dtype=torch.float64).exp().float()
 
 
 def make_bins(count: int, channels: int, config: DepthNet.Config) -> "BinsHead | None":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lumde.config import load
-from lumde.errors import ConfigError, UsageError
+from lumde.errors import ConfigError, NumericsError, UsageError
 from lumde.jobs.compare import compare
 from lumde.jobs.study import StudyConfig, config_of, filled, overrides_of, without_root
 
@@ -112,6 +112,18 @@ def test_runs_side_by_side_give_the_same(study, tmp_path):
     study.write_text(STUDY.replace("at_once: 0", "at_once: 2"))
     beside = compare(study, tmp_path / "beside", False, lambda _: None)
     assert alone["contrasts"] == beside["contrasts"]
+
+
+def test_a_run_that_fails_beside_others_ends_the_study(study, tmp_path):
+    for name, part in (("sick", "optimizer: {rate: 1.0e+30}"), ("long", "optimizer: {rate: 1.0e-3}")):
+        steps = "loop: {steps: 100000}" if name == "long" else "loop: {steps: 50}"
+        (tmp_path / f"{name}.yaml").write_text(BASE.replace("loop: {steps: 2}", steps) + part + "\n")
+    study.write_text(
+        STUDY[: STUDY.index("rows:")] + "rows: {long: {config: long.yaml}, sick: {config: sick.yaml}}\n"
+    )
+    with pytest.raises(NumericsError):  # and the long run was stopped, not waited for
+        compare(study, tmp_path / "out", False, lambda _: None, ["at_once=2", "seeds=[0]"])
+    assert list((tmp_path / "out" / "results").iterdir()) == []
 
 
 @pytest.mark.parametrize(

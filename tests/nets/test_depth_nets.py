@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lumde.config import parse
 from lumde.errors import ConfigError
 from lumde.metrics.cost import network_cost
+from lumde.models import DepthModel, ModelConfig, load, save
 from lumde.nets import DEPTH_NETS, DepthMobile, DepthResnet, DepthSmall
 from lumde.nets.base import pad_to_multiple
 from lumde.registry import build
@@ -48,6 +49,15 @@ def test_every_size_has_disparities_of_its_own_size(values):
             assert disp.shape == expected
             assert disp.min() > 0 and disp.max() < 1
         assert output.disp is output.disps[0] and len(output.disps) == 4
+
+
+@pytest.mark.parametrize("values", VARIANTS, ids=lambda v: "-".join(map(str, v.values())))
+def test_what_is_saved_answers_the_same(values, tmp_path):
+    net, config = made(values).eval(), parse(values | {"start_depth": 3.0}, DEPTH_NETS[values["name"]].Config)
+    save(DepthModel(ModelConfig(net=config, height=64, width=96), net), tmp_path / "model")
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(load(tmp_path / "model").net(images).disp, net(images).disp)
 
 
 @pytest.mark.parametrize("name", DEPTH_NETS)
