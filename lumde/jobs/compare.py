@@ -188,7 +188,7 @@ def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -
 def _errors(study: StudyConfig, results: Results, row: str) -> Float[np.ndarray, "seeds worlds"]:
     """Mean log abs_rel of each test world under each seed."""
     worlds = [results[row, seed]["tests"][study.judged_on]["worlds"] for seed in study.seeds]
-    return np.array([[by_world[world] for world in worlds[0]] for by_world in worlds])
+    return np.array([[by_world[world]["log_abs_rel"] for world in worlds[0]] for by_world in worlds])
 
 
 def _verdict(one: Contrast, p_holm: float) -> str:

@@ -84,14 +84,17 @@ def _peak_mb() -> float:
 
 
 def _test(model: DepthModel, teacher: DepthModel | None, dataset: FrameDataset) -> dict[str, Any]:
-    """Metrics over frames, mean log error of each world, distance to the teacher."""
+    """Metrics over frames, means over each world's frames, distance to the teacher."""
     result = evaluate_frames(image_predictor(model.disparity), dataset)
     worlds = defaultdict(list)
     for row in result.rows:
-        worlds[row["sequence"]].append(np.log(row["abs_rel"]))
+        worlds[row["sequence"]].append((np.log(row["abs_rel"]), row["a1"]))
     return {
         "metrics": result.summary["metrics"],
-        "worlds": {name: float(np.mean(errors)) for name, errors in sorted(worlds.items())},
+        "worlds": {
+            name: dict(zip(("log_abs_rel", "a1"), np.mean(rows, axis=0).tolist(), strict=True))
+            for name, rows in sorted(worlds.items())
+        },
         "agreement": None if teacher is None else _distance(model, teacher, dataset),
     }
 
