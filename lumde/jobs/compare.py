@@ -34,6 +34,9 @@ from lumde.metrics.paired import Contrast, contrast, holm
 from lumde.registry import build
 from lumde.report.study import write_study
 
+FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
+TOO_FEW = "too few seeds"
+
 
 def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Run what has no result yet, then write tables, figure and contrasts.
@@ -144,6 +147,7 @@ def _summary(
         tests = {test: _mean([run["tests"][test] for run in runs]) for test in study.tests}
         facts = ("params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
         cost = {fact: float(np.mean([run[fact] for run in runs])) for fact in facts}
+        cost |= {fact: round(cost[fact]) for fact in ("params", "steps")}
         rows[name] = {"title": row.title or name, **cost, "tests": tests}
     return {
         "seeds": list(study.seeds),
@@ -151,6 +155,7 @@ def _summary(
         "rows": rows,
         "trivial": trivial,
         "contrasts": _contrasts(study, results, declared),
+        "keeps": _keeps(study, results),
         "overrides": list(study.overrides),
         "tests": study.tests,
     }
@@ -167,7 +172,9 @@ def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:
 def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Every contrast with its interval; those declared beforehand with p-values after Holm and verdicts."""
     found = {
-        title: contrast(_errors(study, results, row), _errors(study, results, reference))
+        title: contrast(
+            _by_world(study, results, row, "log_abs_rel"), _by_world(study, results, reference, "log_abs_rel")
+        )
         for title, (row, reference) in study.contrasts.items()
     }
     asked = {title for title, pair in study.contrasts.items() if declared.get(title) == list(pair)}
@@ -179,19 +186,40 @@ def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -
             **asdict(one),
             "ratio": list(one.ratio),
             "p_holm": adjusted.get(title),
-            "verdict": _verdict(one, adjusted[title]) if title in asked else "exploratory",
+            "verdict": _verdict(one, adjusted[title], len(study.seeds)) if title in asked else "exploratory",
         }
         for title, one in found.items()
     }
 
 
-def _errors(study: StudyConfig, results: Results, row: str) -> Float[np.ndarray, "seeds worlds"]:
-    """Mean log abs_rel of each test world under each seed."""
+def _keeps(study: StudyConfig, results: Results) -> dict[str, dict[str, Any]]:
+    """How much of the reference's a1 a row loses, with its interval, and whether that is little enough."""
+    found = {}
+    for title, claim in study.keeps.items():
+        row, reference = (_by_world(study, results, name, "a1") for name in (claim.row, claim.reference))
+        one = contrast(-row / reference.mean(), -reference / reference.mean())
+        judged = "yes" if one.high <= claim.loss else "no" if one.low > claim.loss else "undecided"
+        found[title] = {
+            "loss": one.mean,
+            "from": one.low,
+            "to": one.high,
+            "at_most": claim.loss,
+            "kept": judged if len(study.seeds) >= FEWEST_SEEDS else TOO_FEW,
+        }
+    return found
+
+
+def _by_world(
+    study: StudyConfig, results: Results, row: str, measure: str
+) -> Float[np.ndarray, "seeds worlds"]:
+    """Mean of a measure over the frames of each test world under each seed."""
     worlds = [results[row, seed]["tests"][study.judged_on]["worlds"] for seed in study.seeds]
-    return np.array([[by_world[world]["log_abs_rel"] for world in worlds[0]] for by_world in worlds])
+    return np.array([[by_world[world][measure] for world in worlds[0]] for by_world in worlds])
 
 
-def _verdict(one: Contrast, p_holm: float) -> str:
+def _verdict(one: Contrast, p_holm: float, seeds: int) -> str:
+    if seeds < FEWEST_SEEDS:
+        return TOO_FEW
     if p_holm >= 0.05 or one.low <= 0 <= one.high:
         return "neutral"
     return "helps" if one.mean < 0 else "harms"

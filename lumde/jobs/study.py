@@ -31,6 +31,20 @@ class RowConfig:
 
 
 @dataclass(kw_only=True)
+class KeepsConfig:
+    """The claim that a row loses no more than so much of another's a1: judged by the interval's upper end."""
+
+    row: str
+    reference: str
+    loss: float = 0.01  # share of the reference's a1
+
+    def __post_init__(self) -> None:
+        """Refuse a claim that cannot fail or hold."""
+        if not 0 < self.loss < 1:
+            raise ValueError("loss: a share between 0 and 1")
+
+
+@dataclass(kw_only=True)
 class TuningConfig:
     """Settings that every row tries, the same for all; each row then runs with its best one."""
 
@@ -54,6 +68,7 @@ class StudyConfig:
     tests: dict[str, Any]  # test sets by name: a dataset's config each
     overrides: tuple[str, ...] = ()  # of every row, before its own
     contrasts: dict[str, tuple[str, str]] = field(default_factory=dict)  # title -> row, reference
+    keeps: dict[str, KeepsConfig] = field(default_factory=dict)  # title -> claim about a1
     tuning: TuningConfig | None = None  # None = rows run as they are written
     main_test: str = ""  # on which contrasts are judged; "" = the first
     root: str = ""  # folder of recordings: what {root} in tests and overrides stands for
@@ -86,10 +101,12 @@ class StudyConfig:
                 if other not in known:
                     raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
             known.append(name)
-        for title, pair in self.contrasts.items():
+        named = {f"contrasts.{title}": pair for title, pair in self.contrasts.items()}
+        named |= {f"keeps.{title}": (claim.row, claim.reference) for title, claim in self.keeps.items()}
+        for where, pair in named.items():
             for name in pair:
                 if name not in known:
-                    raise ValueError(f"contrasts.{title}: no row {name!r}{nearest(name, known)}")
+                    raise ValueError(f"{where}: no row {name!r}{nearest(name, known)}")
 
     @property
     def judged_on(self) -> str:

@@ -66,6 +66,7 @@ def _study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningCon
         tests={"validation": tuning.test},
         overrides=(*study.overrides, *tuning.overrides),
         contrasts={},
+        keeps={},
         main_test="",
         tuning=None,
     )

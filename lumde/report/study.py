@@ -19,28 +19,26 @@ Table = Sequence[Mapping[str, Any]]
 def write_study(out: Path, summary: Mapping[str, Any]) -> None:
     """Write `out`/study.md, study.csv and study.html from what study.json holds."""
     tables = {name: accuracy_table(summary, name) for name in summary["tests"]}
-    contrasts = contrast_table(summary)
-    parts = [
-        f"Means over {len(summary['seeds'])} seed(s). *agreement*: mean log distance to the row's teacher.\n"
-    ]
-    for name, table in tables.items():
-        parts += [f"**{name}**\n", markdown(table)]
-    if contrasts:
-        parts += [
-            f"**Contrasts**, judged on {summary['judged_on']}; exploratory = asked after the first result\n",
-            markdown(contrasts),
-        ]
-    if summary["tuning"]:
-        parts += ["**Tuning**: abs_rel on the validation set; each row ran with its best try\n"]
-        parts += [markdown(summary["tuning"])]
-    files.write_text(out / "study.md", "\n".join(parts))
+    about = (
+        f"Means over {len(summary['seeds'])} seed(s). *agreement*: mean log distance to the row's teacher."
+    )
+    sections = {name: ("", table) for name, table in tables.items()} | {
+        "Contrasts": (
+            f"judged on {summary['judged_on']}; exploratory = asked after the first result",
+            contrast_table(summary),
+        ),
+        "Claims": ("share of the reference's a1 that is lost", claim_table(summary)),
+        "Tuning": ("abs_rel on the validation set; each row ran with its best try", summary["tuning"]),
+    }
+    lines, body = [f"{about}\n"], ["<h1>Study</h1>", f"<p>{escape(about)}</p>", _figure(summary)]
+    for title, (note, table) in sections.items():
+        if table:
+            lines += [f"**{title}**{': ' if note else ''}{note}\n", markdown(table)]
+            body += [f"<h2>{escape(title)}</h2><p>{escape(note)}</p>{_html(table)}"]
+    files.write_text(out / "study.md", "\n".join(lines))
     files.write_text(
         out / "study.csv", _csv([{"test": name, **row} for name, table in tables.items() for row in table])
     )
-    body = ["<h1>Study</h1>", f"<p>{escape(parts[0])}</p>", _figure(summary)]
-    body += [f"<h2>{escape(name)}</h2>{_html(table)}" for name, table in tables.items()]
-    body += [f"<h2>Contrasts</h2>{_html(contrasts)}"] if contrasts else []
-    body += [f"<h2>Tuning</h2>{_html(summary['tuning'])}"] if summary["tuning"] else []
     files.write_text(out / "study.html", html_page("lumde study", body))
 
 
@@ -73,6 +71,11 @@ def contrast_table(summary: Mapping[str, Any]) -> Table:
     ]
 
 
+def claim_table(summary: Mapping[str, Any]) -> Table:
+    """How much of a1 is lost, with its interval, and whether the claim holds."""
+    return [{"claim": title, **one} for title, one in summary["keeps"].items()]
+
+
 def markdown(table: Table) -> str:
     """A table whose numbers have three decimals, or none where they are large."""
     heads = list(table[0])
@@ -85,7 +88,7 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value.replace("|", "\\|")
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 100 and not isinstance(value, int) else f"{value:,.0f}"
 
 
 def _html(table: Table) -> str:

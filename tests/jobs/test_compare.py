@@ -5,11 +5,12 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lumde.config import load
 from lumde.errors import ConfigError, NumericsError, UsageError
-from lumde.jobs.compare import compare
+from lumde.jobs.compare import _contrasts, _keeps, compare
 from lumde.jobs.study import StudyConfig, config_of, filled, overrides_of, without_root
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,8 @@ rows:
     overrides: ["method={name: response}", "teacher={name: run, path: ''}"]
     teacher: teacher
   started: {config: base.yaml, start: teacher}
+keeps:
+  the teacher's a1: {row: imitation, reference: teacher, loss: 0.5}
 contrasts:
   imitation against teacher: [imitation, teacher]
 """
@@ -67,11 +70,28 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     )
     assert summary["rows"]["teacher"]["tests"]["shapes"]["abs_rel"] == pytest.approx(mean / 2)
     one = summary["contrasts"]["imitation against teacher"]
-    assert one["verdict"] in ("helps", "neutral", "harms") and math.exp(one["mean"]) == pytest.approx(
-        one["ratio"][0]
-    )
+    assert one["verdict"] == "too few seeds" and math.exp(one["mean"]) == pytest.approx(one["ratio"][0])
+    kept = summary["keeps"]["the teacher's a1"]
+    a1 = {
+        name: np.mean(
+            [
+                [world["a1"] for world in result["tests"]["shapes"]["worlds"].values()]
+                for result in (
+                    json.loads((out / "results" / f"{name}-seed{seed}.json").read_text()) for seed in (0, 1)
+                )
+            ]
+        )
+        for name in ("imitation", "teacher")
+    }
+    assert kept["loss"] == pytest.approx((a1["teacher"] - a1["imitation"]) / a1["teacher"])
+    assert kept["from"] <= kept["loss"] <= kept["to"] and kept["kept"] == "too few seeds"
     text = (out / "study.md").read_text()
-    assert "the teacher" in text and "constant depth" in text and "imitation against teacher" in text
+    assert (
+        "**Claims**" in text
+        and "the teacher" in text
+        and "constant depth" in text
+        and "imitation against teacher" in text
+    )
     assert "<circle" in (out / "study.html").read_text() and "script" not in (
         out / "study.html"
     ).read_text().replace("no scripts", "")
@@ -182,6 +202,30 @@ tuning:
   tries: [optimizer.rate=1.0e-3, optimizer.rate=1.0]
   test: {name: synthetic, families: [shapes], worlds: 2, frames: 2, height: 32, width: 64, seed: 9}
 """
+
+
+def result(error: float, a1: float) -> dict:
+    return {"tests": {"shapes": {"worlds": {"w": {"log_abs_rel": error, "a1": a1}}}}}
+
+
+@pytest.mark.parametrize(
+    ("gain", "lost", "verdict", "kept"),
+    [(-0.1, 0.002, "helps", "yes"), (0.1, 0.1, "harms", "no"), (0.0, 0.02, "neutral", "undecided")],
+)
+def test_verdicts_follow_from_the_intervals(study, gain, lost, verdict, kept):
+    seeds = tuple(range(8))
+    config = load(study, StudyConfig, [f"seeds={list(seeds)}", "main_test=shapes"])
+    config.keeps["the teacher's a1"].loss = 0.02
+    noise = [0.01 * (-1) ** seed for seed in seeds]
+    results = {("teacher", seed): result(0.2, 0.8) for seed in seeds} | {
+        ("imitation", seed): result(0.2 + gain + noise[seed], 0.8 * (1 - lost - noise[seed]))
+        for seed in seeds
+    }
+    declared = {title: list(pair) for title, pair in config.contrasts.items()}
+    (one,) = _contrasts(config, results, declared).values()
+    assert one["verdict"] == verdict and one["mean"] == pytest.approx(gain)
+    (claim,) = _keeps(config, results).values()
+    assert claim["kept"] == kept and claim["loss"] == pytest.approx(lost)
 
 
 def test_every_row_runs_with_its_best_try_on_the_validation_set(study, tmp_path):
