@@ -1,4 +1,4 @@
-"""Fill the tables of docs/results.md and README.md from docs/results/*.json (<!-- results:NAME --> markers).
+"""Fill the tables of the docs and README.md from docs/results/ (<!-- results:NAME --> markers).
 
 Usage: python tools/make_results.py [DIR]   with DIR: copy the small JSON files of a finished run there first.
 """
@@ -7,11 +7,16 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lumde.report.study import accuracy_table, claim_table, contrast_table, markdown, study_figure
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 STORE = DOCS / "results"
+STYLE = "text{font:11px sans-serif}.grid{stroke:#ddd}svg{background:#fff}"  # of drawings outside of a page
 TRAINING_FACTS = ("method", "seed", "budget", "steps", "seconds", "skipped", "snippets")  # no paths
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 TRIVIAL = ("constant_depth", "mean_depth", "median_depth")
@@ -46,7 +51,10 @@ DRIVE_ROWS = {
 
 
 def collect(run: Path) -> None:
-    """Copy the results of a run of tools/run_recordings.sh, or of a demo (summary.json), into the store."""
+    """Copy the results of a study, of a demo (summary.json) or of tools/run_recordings.sh into the store."""
+    if (run / "results").is_dir():
+        collect_study(run)
+        return
     if (run / "summary.json").exists():
         shutil.copy(run / "summary.json", STORE / "demo.json")
         return
@@ -58,6 +66,18 @@ def collect(run: Path) -> None:
         (STORE / f"{file.parent.name}.training.json").write_text(
             json.dumps(kept, indent=1) + "\n", encoding="utf-8"
         )
+
+
+def collect_study(run: Path) -> None:
+    """Copy all results of a study, finished or not; with its figure where it has ended."""
+    store = STORE / "studies" / run.name
+    (store / "results").mkdir(parents=True, exist_ok=True)
+    for file in (*run.glob("*.json"), *run.glob("results/*.json")):
+        shutil.copy(file, store / file.relative_to(run))
+    if (run / "study.json").exists():
+        drawing, _, _ = study_figure(_read(f"studies/{run.name}/study")).partition("</svg>")
+        styled = drawing.replace(">", f"><style>{STYLE}</style>", 1) + "</svg>\n"
+        (DOCS / "images" / f"study_{run.name}.svg").write_text(styled, encoding="utf-8")
 
 
 def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
@@ -164,6 +184,35 @@ def adapt_table() -> str:
     return table(rows, tuple(rows[0]))
 
 
+def study_table(name: str) -> str:
+    """Rows of a study on the set that it is judged on, numbered as its figure is."""
+    summary = _read(f"studies/{name}/study")
+    rows = [dict(row) for row in accuracy_table(summary, summary["judged_on"])]
+    for number, row in enumerate(rows, 1):
+        row["#"] = number if row["gmacs"] is not None else None
+        row["total s"], row["MB"] = (_whole(row[key]) for key in ("total_seconds", "peak_mb"))
+        row["±"] = row["abs_rel_std"]
+    return table(
+        rows,
+        ("#", "row", "abs_rel", "±", "rmse", "a1", "agreement", "params", "gmacs", "steps", "total s", "MB"),
+    )
+
+
+def study_tables() -> dict[str, Callable[[], str]]:
+    """Rows, contrasts, claims and tries of every study in the store."""
+    found: dict[str, Callable[[], str]] = {}
+    for file in sorted(STORE.glob("studies/*/study.json")):
+        name, summary = file.parent.name, json.loads(file.read_text(encoding="utf-8"))
+        found[f"study-{name}"] = partial(study_table, name)
+        parts = {
+            "contrasts": contrast_table(summary),
+            "claims": claim_table(summary),
+            "tries": summary["tuning"],
+        }
+        found |= {f"study-{name}-{part}": partial(markdown, rows) for part, rows in parts.items()}
+    return found
+
+
 def worlds_table() -> str:
     """Statistics of worlds and recordings."""
     found = _read("worlds")
@@ -194,7 +243,7 @@ def filled(text: str) -> str:
     """Put every table between its markers."""
 
     def replace(match: re.Match[str]) -> str:
-        return f"<!-- results:{match[1]} -->\n{TABLES[match[1]]()}\n<!-- /results -->"
+        return f"<!-- results:{match[1]} -->\n{TABLES[match[1]]().strip()}\n<!-- /results -->"
 
     return re.sub(r"<!-- results:([a-z0-9-]+) -->.*?<!-- /results -->", replace, text, flags=re.DOTALL)
 
@@ -210,6 +259,8 @@ def _whole(value: float | None) -> int | None:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, int) and value >= 1000:
+        return f"{value:,}"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
@@ -217,5 +268,6 @@ if __name__ == "__main__":
     STORE.mkdir(parents=True, exist_ok=True)
     for argument in sys.argv[1:]:
         collect(Path(argument))
-    for page in (DOCS / "results.md", DOCS.parent / "README.md"):
+    TABLES |= study_tables()
+    for page in (DOCS / "results.md", DOCS / "distillation.md", DOCS.parent / "README.md"):
         page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")

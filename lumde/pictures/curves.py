@@ -43,19 +43,28 @@ def line_plot(
 def scatter_plot(
     points: Mapping[str, tuple[float, float]], x_label: str, y_label: str, size: tuple[int, int] = (640, 360)
 ) -> str:
-    """Draw named points with axes and ticks; '' when there is none. Arguments as in `line_plot`."""
+    """Draw points with axes and ticks, numbered as the legend is; '' when there is none.
+
+    Arguments as in `line_plot`.
+    """
     if not points:
         return ""
     xs, ys = zip(*points.values(), strict=True)
     parts, place = _frame(list(xs), list(ys), (x_label, y_label), size)
-    for colour, (name, (x, y)) in zip(_colours(len(points)), points.items(), strict=True):
+    for number, (name, (x, y)) in enumerate(points.items(), 1):
         right, down = place(x, y)
+        colour = LINE_COLOURS[(number - 1) % len(LINE_COLOURS)]
         parts.append(
-            f'<circle cx="{right:.1f}" cy="{down:.1f}" r="5" fill="{colour}">'
+            f'<circle cx="{right:.1f}" cy="{down:.1f}" r="4" fill="{colour}">'
             f"<title>{escape(name)}</title></circle>"
         )
+        left = right > size[0] - 40  # no room on the other side
+        parts.append(
+            f'<text x="{right + (-7 if left else 7):.1f}" y="{down + 4:.1f}" fill="{colour}"'
+            f' text-anchor="{"end" if left else "start"}">{number}</text>'
+        )
     parts.append("</svg>")
-    return "".join(parts) + _legend(points)
+    return "".join(parts) + _legend([f"{number} {name}" for number, name in enumerate(points, 1)])
 
 
 def _frame(
@@ -71,7 +80,11 @@ def _frame(
         down = height - _BOTTOM - (y - y_low) / (y_high - y_low) * (height - _TOP - _BOTTOM)
         return right, down
 
-    parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(labels[1])}">']
+    space = "http://www.w3.org/2000/svg"  # else the drawing is none outside of a page
+    parts = [
+        f'<svg xmlns="{space}" class="plot" viewBox="0 0 {width} {height}"'
+        f' role="img" aria-label="{escape(labels[1])}">'
+    ]
     for value in ticks(y_low, y_high):
         _, down = place(x_low, value)
         parts.append(
