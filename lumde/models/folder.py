@@ -74,8 +74,13 @@ def load(path: str | Path | None = None) -> DepthModel:
 
 
 def model_folder(path: Path | None) -> Path:
-    """Find the folder with the weights of MODEL (None: the shipped one), checked against its manifest."""
+    """Find the folder with the weights of MODEL (None: the shipped one), checked against its manifest.
+
+    A shipped model's name stands for its folder, unless a folder of that name lies here.
+    """
     path = SHIPPED / DEFAULT_MODEL if path is None else path
+    if not path.exists() and path.name == str(path) and (SHIPPED / path).is_dir():
+        path = SHIPPED / path
     if path.suffix == ".onnx":
         raise UsageError(f"{path}: ONNX files are not read by this version; give the run or model folder")
     if not path.is_dir():

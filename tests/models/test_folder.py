@@ -3,6 +3,7 @@
 import json
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 import torch
@@ -265,3 +266,14 @@ def test_the_shipped_model_needs_no_path():
     assert size <= 6e6
     assert {"licence", "data", "commands", "average_of"} <= set(model.config.training)
     assert list(shipped_models()) == [DEFAULT_MODEL]
+
+
+def test_a_shipped_model_goes_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert torch.equal(next(load(DEFAULT_MODEL).parameters()), next(load().parameters()))
+    started = build_net(replace(load().config.net, init=DEFAULT_MODEL))
+    assert torch.equal(next(started.parameters()), next(load().parameters()))
+    (tmp_path / DEFAULT_MODEL).mkdir()  # what lies here comes first
+    for other in (DEFAULT_MODEL, "..", "", "nothing"):
+        with pytest.raises(CheckpointError):
+            load(other)
