@@ -16,6 +16,7 @@ from lumde.report.study import accuracy_table, claim_table, contrast_table, mark
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 STORE = DOCS / "results"
+SVG = "http://www.w3.org/2000/svg"
 STYLE = "text{font:11px sans-serif}.grid{stroke:#ddd}svg{background:#fff}"  # of drawings outside of a page
 TRAINING_FACTS = ("method", "seed", "budget", "steps", "seconds", "skipped", "snippets")  # no paths
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
@@ -76,7 +77,7 @@ def collect_study(run: Path) -> None:
         shutil.copy(file, store / file.relative_to(run))
     if (run / "study.json").exists():
         drawing, _, _ = study_figure(_read(f"studies/{run.name}/study")).partition("</svg>")
-        styled = drawing.replace(">", f"><style>{STYLE}</style>", 1) + "</svg>\n"
+        styled = drawing.replace(">", f' xmlns="{SVG}"><style>{STYLE}</style>', 1) + "</svg>\n"
         (DOCS / "images" / f"study_{run.name}.svg").write_text(styled, encoding="utf-8")
 
 

@@ -80,11 +80,7 @@ def _frame(
         down = height - _BOTTOM - (y - y_low) / (y_high - y_low) * (height - _TOP - _BOTTOM)
         return right, down
 
-    space = "http://www.w3.org/2000/svg"  # else the drawing is none outside of a page
-    parts = [
-        f'<svg xmlns="{space}" class="plot" viewBox="0 0 {width} {height}"'
-        f' role="img" aria-label="{escape(labels[1])}">'
-    ]
+    parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(labels[1])}">']
     for value in ticks(y_low, y_high):
         _, down = place(x_low, value)
         parts.append(

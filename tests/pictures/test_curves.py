@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lumde.pictures.curves import line_plot, thin, ticks
+from lumde.pictures.curves import line_plot, scatter_plot, thin, ticks
 
 
 def test_thinning_averages_bins_and_drops_what_is_not_finite():
@@ -36,3 +36,16 @@ def test_plot_is_well_formed_and_puts_the_lowest_value_lowest():
 def test_nothing_to_plot_is_nothing():
     assert line_plot({"a": [(0, math.inf)]}, "step", "loss") == ""
     assert "polyline" in line_plot({"a": [(5, 2.0)]}, "step", "loss")  # one point: no division by zero
+
+
+def test_points_are_numbered_as_the_legend_is():
+    text = scatter_plot({"near": (1.0, 2.0), "far <b>": (3.0, 4.0)}, "x", "y")
+    drawing, _, legend = text.partition("</svg>")
+    root = ElementTree.fromstring(drawing + "</svg>")
+    circles = [e for e in root if e.tag == "circle"]
+    numbers = [e for e in root if e.tag == "text" and e.get("fill")]
+    assert [e.text for e in numbers] == ["1", "2"]
+    assert float(circles[0].get("cx")) < float(circles[1].get("cx"))
+    assert float(circles[0].get("cy")) > float(circles[1].get("cy"))
+    assert numbers[1].get("text-anchor") == "end"  # at the right edge there is no room beyond the point
+    assert "1 near" in legend and "2 far &lt;b&gt;" in legend
