@@ -4,19 +4,12 @@ import math
 
 import pytest
 import torch
+from depth_maps import inputs
 
 from lumde.losses.imitation import affine_invariant, scale_invariant, structural, three_term
 
 SHAPES = [(1, 1, 1), (2, 4, 3), (1, 9, 17)]
 LOSSES = [three_term, scale_invariant, affine_invariant, structural]
-
-
-def inputs(b, h, w, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    pred, target = 1 + 4 * torch.rand(2, b, 1, h, w, dtype=torch.float64, generator=generator)
-    valid = torch.rand(b, 1, h, w, generator=generator) < 0.8
-    target = torch.where(torch.rand(b, 1, h, w, generator=generator) < 0.1, 0.0, target)
-    return pred, target, valid
 
 
 def known(target, valid, i):

@@ -2,19 +2,12 @@ import math
 
 import pytest
 import torch
+from depth_maps import inputs
 
 from lumde.losses.pixelwise import aligned_log_l1, gradient_matching, inverse_l1, log_l1
 
 SHAPES = [(1, 1, 1), (2, 4, 3), (1, 9, 17)]
 LOSSES = [log_l1, aligned_log_l1, inverse_l1, gradient_matching]
-
-
-def inputs(b, h, w, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    pred, target = 1 + 4 * torch.rand(2, b, 1, h, w, dtype=torch.float64, generator=generator)
-    valid = torch.rand(b, 1, h, w, generator=generator) < 0.7
-    target = torch.where(torch.rand(b, 1, h, w, generator=generator) < 0.2, 0.0, target)
-    return pred, target, valid
 
 
 def counted_pixels(target, valid):
