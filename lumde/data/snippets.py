@@ -31,6 +31,9 @@ class SnippetConfig:
     width: int
     offsets: tuple[int, ...] = (-1, 1)  # source frames, counted from the target
     stereo: bool = False  # add the stereo partner as last source
+    neighbours: bool = (
+        False  # targets need them even where no source is read: the same frames for all methods
+    )
     min_motion: float = 0.0  # mean grey difference to a neighbour, 0..1; frames below are static; 0 = off
 
     def __post_init__(self) -> None:
@@ -129,8 +132,9 @@ class Snippets(Dataset[dict[str, Any]]):
         counts: Counter[str] = Counter()
         usable: list[int] = []
         thumbnails: dict[FrameKey, UInt8[np.ndarray, "_ _"]] = {}
+        needed = self.config.offsets if self.offsets or self.config.neighbours else ()
         for index, key in enumerate(self.dataset.targets):
-            neighbours = [self.dataset.neighbour(key, o) for o in self.offsets if isinstance(o, int)]
+            neighbours = [self.dataset.neighbour(key, o) for o in needed]
             found = [neighbour for neighbour in neighbours if neighbour is not None]
             if len(found) < len(neighbours):
                 counts["no_neighbour"] += 1

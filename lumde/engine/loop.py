@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lumde.data.loader import Batches
 from lumde.engine import checkpoint
+from lumde.engine.average import MovingAverage
 from lumde.engine.guard import Guard, bad_field, copy_buffers, restore_buffers
 from lumde.engine.log import RunLog, to_numbers
 from lumde.engine.optimize import OptimizerConfig, make_optimizer, set_rate
@@ -84,10 +84,7 @@ class Loop:
             for phase in method.phases
             if (parameters := list(method.trainable(phase)))
         }
-        decay = get_ema_multi_avg_fn(config.ema)
-        self.averaged = (
-            AveragedModel(method.student, multi_avg_fn=decay, use_buffers=True) if config.ema else None
-        )
+        self.averaged = MovingAverage(method.student, config.ema) if config.ema else None
         self.guard = Guard()
         self.plateau = Plateau(config.plateau, config.steps) if config.plateau else None
         self.pace = Pace(config.minutes)

@@ -95,7 +95,7 @@ def train(
     claim_output(out, resume)
     found = checkpoint.newest(out / "checkpoints") if resume else None
     if found:
-        _require_same(config, out / "config.yaml")
+        require_same(config, out / "config.yaml")
     write_text(out / "config.yaml", dump(config))
     write_json(out / "environment.json", environment(config.loop.seed, parts.device))
     loop = Loop(
@@ -233,7 +233,7 @@ def _phase_optimizers(config: TrainConfig, method: Method) -> dict[str, Optimize
     return {phase: config.phases.get(phase, config.optimizer) for phase in method.phases}
 
 
-def _require_same(config: TrainConfig, path: Path) -> None:
+def require_same(config: TrainConfig, path: Path) -> None:
     """Refuse to resume under another config, apart from cadences that cannot change the result."""
     old, new = parse_yaml(read_text(path), str(path)), to_dict(config)
     for values in (old, new):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lumde.config import dump, load
+from lumde.config import dump, load, to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.engine.run import data_config
@@ -27,7 +27,7 @@ from lumde.files import (
     write_json,
     write_text,
 )
-from lumde.jobs.compare_all import Results, Say, StudyRuns
+from lumde.jobs.compare_all import Results, Say, StudyRuns, row_settings
 from lumde.jobs.study import StudyConfig, config_of, filled
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.metrics.paired import Contrast, contrast, holm
@@ -97,30 +97,37 @@ def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:
     """Contrasts as they stood before the first result: it may have chosen what is asked afterwards."""
     file = out / "declared.json"
     if not any((out / "results").iterdir()):
-        now = {"judged_on": study.judged_on, "contrasts": {k: list(v) for k, v in study.contrasts.items()}}
+        now = {"judged_on": study.judged_on, "contrasts": _pairs(study), "keeps": to_dict(study.keeps)}
         write_json(file, now)
     if not file.exists():  # results were copied alone: nobody knows what was asked beforehand
-        return {}
+        return {"contrasts": {}, "keeps": {}}
     found: dict[str, Any] = read_json(file)
-    return found["contrasts"] if found["judged_on"] == study.judged_on else {}
+    return found if found["judged_on"] == study.judged_on else {"contrasts": {}, "keeps": {}}
+
+
+def _pairs(study: StudyConfig) -> dict[str, list[str]]:
+    return {title: list(pair) for title, pair in study.contrasts.items()}
 
 
 def _tuned(study: StudyConfig, folder: Path, out: Path, say: Say) -> Errors:
     """Errors of every row's tries, from an earlier start where nothing has changed since."""
     if study.tuning is None:
         return {}
-    file, about = out / "tuning.json", json.loads(json.dumps(asdict(study.tuning)))
+    file, about = out / "tuning.json", json.loads(json.dumps(to_dict(study.tuning)))
+    rows = {name: row_settings(study, name, folder, out) for name in study.rows}
     if file.exists():
         earlier = read_json(file)
-        if earlier["tuning"] == about and set(study.rows) <= set(earlier["errors"]):
+        if earlier["tuning"] == about and rows.items() <= earlier["rows"].items():
             found: Errors = earlier["errors"]
             return found
     (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)
     test = {"validation": _dataset("tuning", filled(study.tuning.test, study.root))}
     errors = try_all(
-        study, study.tuning, lambda tries: StudyRuns(tries, test, folder, out / "tuning", say).run()
+        study,
+        study.tuning,
+        lambda tries: StudyRuns(tries, test, folder, out / "tuning", say).run(forgive=True),
     )
-    write_json(file, {"tuning": about, "errors": errors})
+    write_json(file, {"tuning": about, "rows": rows, "errors": errors})
     return errors
 
 
@@ -154,8 +161,8 @@ def _summary(
         "judged_on": study.judged_on,
         "rows": rows,
         "trivial": trivial,
-        "contrasts": _contrasts(study, results, declared),
-        "keeps": _keeps(study, results),
+        "contrasts": _contrasts(study, results, declared["contrasts"]),
+        "keeps": _keeps(study, results, declared["keeps"]),
         "overrides": list(study.overrides),
         "tests": study.tests,
     }
@@ -177,8 +184,9 @@ def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -
         )
         for title, (row, reference) in study.contrasts.items()
     }
-    asked = {title for title, pair in study.contrasts.items() if declared.get(title) == list(pair)}
-    adjusted = holm({title: one.p for title, one in found.items() if title in asked})
+    asked = {title for title, pair in _pairs(study).items() if declared.get(title) == pair}
+    # Who declares eight and shows one has still looked at eight.
+    adjusted = holm(dict.fromkeys(declared, 1.0) | {title: found[title].p for title in asked})
     return {
         title: {
             "row": study.contrasts[title][0],
@@ -192,19 +200,23 @@ def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -
     }
 
 
-def _keeps(study: StudyConfig, results: Results) -> dict[str, dict[str, Any]]:
+def _keeps(study: StudyConfig, results: Results, declared: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """How much of the reference's a1 a row loses, with its interval, and whether that is little enough."""
     found = {}
     for title, claim in study.keeps.items():
         row, reference = (_by_world(study, results, name, "a1") for name in (claim.row, claim.reference))
         one = contrast(-row / reference.mean(), -reference / reference.mean())
         judged = "yes" if one.high <= claim.loss else "no" if one.low > claim.loss else "undecided"
+        if len(study.seeds) < FEWEST_SEEDS:
+            judged = TOO_FEW
+        if declared.get(title) != to_dict(claim):
+            judged = "exploratory"
         found[title] = {
             "loss": one.mean,
             "from": one.low,
             "to": one.high,
             "at_most": claim.loss,
-            "kept": judged if len(study.seeds) >= FEWEST_SEEDS else TOO_FEW,
+            "kept": judged,
         }
     return found
 

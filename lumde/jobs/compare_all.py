@@ -1,6 +1,8 @@
 """All runs of a study, teachers first; each leaves one small JSON file, and only what has none is run."""
 
+import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -11,10 +13,10 @@ import torch
 from lumde.config import dump
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.errors import ConfigError, LumdeError, ResourceError
+from lumde.errors import ConfigError, LumdeError, NumericsError, ResourceError
 from lumde.files import read_json, write_json
 from lumde.jobs.compare_run import Run, run_one, settings
-from lumde.jobs.study import StudyConfig, config_of, order, overrides_of, row_config, run_folder, without_root
+from lumde.jobs.study import StudyConfig, config_of, order, overrides_of, places_of, row_config, run_folder
 from lumde.registry import Named, build
 
 Say = Callable[[str], None]
@@ -43,15 +45,20 @@ class StudyRuns:
         self.results = _found(study, folder, out)
         self._opened: dict[str, FrameDataset] = {}  # training data by config: worlds are rendered once
 
-    def run(self) -> Results:
-        """Run what has no result yet; answers all results."""
+    def run(self, forgive: bool = False) -> Results:
+        """Run what has no result yet; answers all results.
+
+        Args:
+            forgive: a training that diverges has `failed` as its result, instead of ending the study.
+        """
+        self._forgive = forgive
         left = [key for key in order(self.study) if key not in self.results]
         self.say(f"{len(self.results)} of {len(self.results) + len(left)} runs have results")
         if self.study.at_once:
             self._side_by_side(left)
         else:
             for key in left:
-                self._finished(key, run_one(self._begun(key)))
+                self._finished(key, self._outcome(partial(run_one, self._begun(key))))
         return self.results
 
     def _side_by_side(self, left: list[tuple[str, int]]) -> None:
@@ -65,20 +72,33 @@ class StudyRuns:
                     running[child.pipe] = key, child
                 for pipe in wait(list(running)):
                     key, child = running.pop(pipe)
-                    self._finished(key, child.result())
+                    self._finished(key, self._outcome(child.result))
         finally:
             for _, child in running.values():
                 child.stop()
+
+    def _outcome(self, result: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return result()
+        except NumericsError as error:
+            if not self._forgive:
+                raise
+            return {"failed": str(error)}
 
     def _ready(self, key: tuple[str, int]) -> bool:
         return all((other, key[1]) in self.results for other in self.study.rows[key[0]].stands_on)
 
     def _finished(self, key: tuple[str, int], result: dict[str, Any]) -> None:
+        name, seed = key
+        result["config"] = row_settings(self.study, name, self.folder, self.out)
         self.results[key] = result
-        write_json(self.out / "results" / f"{key[0]}-seed{key[1]}.json", result)
+        write_json(self.out / "results" / f"{name}-seed{seed}.json", result)
+        if "failed" in result:
+            self.say(f"{name}, seed {seed}: {result['failed']}")
+            return
         metrics = result["tests"][self.study.judged_on]["metrics"]
         self.say(
-            f"{key[0]}, seed {key[1]}: abs_rel {metrics['abs_rel']:.4f} on {self.study.judged_on}"
+            f"{name}, seed {seed}: abs_rel {metrics['abs_rel']:.4f} on {self.study.judged_on}"
             f" after {result['seconds']:.0f} s"
         )
 
@@ -96,7 +116,6 @@ class StudyRuns:
             data=self._data(config_of(study, name, self.folder, self.out).data),
             teacher=run_folder(self.out, row.teacher, seed) if row.teacher else None,
             seconds_before=float(sum(self.results[other, seed]["total_seconds"] for other in row.stands_on)),
-            root=study.root,
             threads=max(1, torch.get_num_threads() // at_once),
         )
 
@@ -140,23 +159,32 @@ class _Child:
 
 
 def _serve(run: Run, pipe: Connection) -> None:
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()  # Ctrl-C is the study's: it then ends its runs, which save first
     try:
         pipe.send(run_one(run))
     except LumdeError as error:
         pipe.send(error)
 
 
+def row_settings(study: StudyConfig, name: str, folder: Path, out: Path) -> dict[str, Any]:
+    """What all seeds of a row share."""
+    return settings(config_of(study, name, folder, out), places_of(study, name, study.seeds[0], out))
+
+
 def _found(study: StudyConfig, folder: Path, out: Path) -> Results:
     """Results so far; ConfigError for one that another config left."""
-    configs = {name: config_of(study, name, folder, out) for name in study.rows}
     found = {}
+    wanted = {name: row_settings(study, name, folder, out) for name in study.rows}
     for name, seed in order(study):
         file = out / "results" / f"{name}-seed{seed}.json"
         if not file.exists():
             continue
         found[name, seed] = read_json(file)
-        if found[name, seed]["config"] != without_root(settings(configs[name]), study.root):
-            raise ConfigError(f"rows.{name}: has changed since it ran in {out}; give it a new name")
+        if found[name, seed]["config"] != wanted[name]:
+            raise ConfigError(
+                f"rows.{name}: has changed since it ran; give it a new name, or remove {out}/*/{name}-seed*"
+            )
     return _without_lost(study, found, out)
 
 

@@ -15,10 +15,10 @@ import torch
 
 from lumde.config import to_dict
 from lumde.data.base import FrameDataset
-from lumde.engine.run import TrainConfig, load_config, train
+from lumde.engine.run import TrainConfig, load_config, require_same, train
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
-from lumde.files import read_json
-from lumde.jobs.study import without_root
+from lumde.files import read_json, write_json
+from lumde.jobs.study import replaced
 from lumde.losses.pixelwise import aligned_log_l1
 from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, load, resize_disparity
@@ -37,40 +37,46 @@ class Run:
     data: FrameDataset  # what `config` trains on
     teacher: Path | None  # run of the teacher, to tell how well it is imitated
     seconds_before: float  # of training that this run stands on
-    root: str  # folder of recordings
     threads: int  # that it may compute with
 
 
 def run_one(run: Run) -> dict[str, Any]:
-    """Train unless that is done already, then test; answers the result, ready for JSON."""
+    """Train unless that is done already, then test; answers the result but its config, ready for JSON."""
     torch.set_num_threads(run.threads)
     config = load_config(run.config, list(run.overrides))
-    finished = run.out / "result.json"
-    training = (
-        read_json(finished)
-        if finished.exists()
-        else train(config, run.out, run.out.exists(), quiet=True, opened={"main": run.data})
-    )
+    training = _trained(config, run)
     model = load(run.out).eval()
     teacher = load(run.teacher).eval() if run.teacher else None
     tests = {name: _test(model, teacher, dataset) for name, dataset in run.tests.items()}
     return {
-        "config": without_root(settings(config), run.root),
         "steps": training["steps"],
         "seconds": training["seconds"],
         "total_seconds": training["seconds"] + run.seconds_before,
-        "peak_mb": _peak_mb(),
+        "peak_mb": training["peak_mb"],
         **network_cost(model.net, model.config.height, model.config.width),
         "tests": tests,
     }
 
 
-def settings(config: TrainConfig) -> dict[str, Any]:
-    """A config without its seed and the places of other runs: what all seeds of a row share."""
+def _trained(config: TrainConfig, run: Run) -> dict[str, Any]:
+    """The result of the training, which may have ended before; ConfigError if that was another one."""
+    finished = run.out / "study_result.json"
+    if finished.exists():
+        require_same(config, run.out / "config.yaml")
+        found: dict[str, Any] = read_json(finished)
+        return found
+    result = train(config, run.out, run.out.exists(), quiet=True, opened={"main": run.data})
+    result["peak_mb"] = _peak_mb()  # of training alone: a process that only tests needs less
+    write_json(finished, result)
+    return result
+
+
+def settings(config: TrainConfig, places: Mapping[str, str]) -> dict[str, Any]:
+    """A config without its seed, and with names for `places`: what all seeds of a row share, anywhere."""
     values: dict[str, Any] = json.loads(json.dumps(to_dict(config)))
     values["loop"].pop("seed")
-    values["student"].pop("init")
-    (values["teacher"] or {}).pop("path", None)
+    for place, name in places.items():
+        values = replaced(values, place, name)
     return values
 
 

@@ -86,8 +86,8 @@ class StudyConfig:
         if not self.root and any(ROOT in json.dumps(text) for text in texts):
             raise ValueError("root: missing; this study needs recordings, say where: root=FOLDER")
         self._check_rows()
-        if len(self.contrasts) > MOST_CONTRASTS:
-            raise ValueError(f"contrasts: at most {MOST_CONTRASTS}, found {len(self.contrasts)}")
+        if (asked := len(self.contrasts) + len(self.keeps)) > MOST_CONTRASTS:
+            raise ValueError(f"contrasts and keeps: at most {MOST_CONTRASTS} in all, found {asked}")
         if self.main_test and self.main_test not in self.tests:
             raise ValueError(f"main_test: no test {self.main_test!r}")
 
@@ -131,19 +131,22 @@ def overrides_of(study: StudyConfig, name: str, seed: int, out: Path) -> tuple[s
 
 def filled(value: Any, root: str) -> Any:
     """Put the recordings' folder where {root} stands, in texts within lists and mappings too."""
-    return _replaced(value, ROOT, root)
+    return replaced(value, ROOT, root)
 
 
-def without_root(value: Any, root: str) -> Any:
-    """The opposite: what all machines share."""
-    return _replaced(value, root, ROOT) if root else value
+def places_of(study: StudyConfig, name: str, seed: int, out: Path) -> dict[str, str]:
+    """What results call the folders that a row's config names: no result tells where it was made."""
+    others = study.rows[name].stands_on
+    found = {str(run_folder(out, other, seed)): f"{{{other}}}" for other in others}
+    return found | ({study.root: ROOT} if study.root else {})
 
 
-def _replaced(value: Any, old: str, new: str) -> Any:
+def replaced(value: Any, old: str, new: str) -> Any:
+    """Replace a text by another one wherever it stands in lists and mappings."""
     if isinstance(value, dict):
-        return {key: _replaced(inner, old, new) for key, inner in value.items()}
+        return {key: replaced(inner, old, new) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_replaced(inner, old, new) for inner in value)
+        return type(value)(replaced(inner, old, new) for inner in value)
     return value.replace(old, new) if isinstance(value, str) else value
 
 

@@ -1,13 +1,15 @@
 """The tries of a study: every row tries the same settings on a validation set, and runs with its best one."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lumde.errors import NumericsError
 from lumde.jobs.study import RowConfig, StudyConfig, TuningConfig
 
 RunAll = Callable[[StudyConfig], Mapping[tuple[str, int], Mapping[str, Any]]]
-Errors = dict[str, list[float]]  # row -> abs_rel on the validation set, one per try
+Errors = dict[str, list[float | None]]  # row -> abs_rel on the validation set by try; None = it diverged
 
 
 def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll) -> Errors:
@@ -20,6 +22,9 @@ def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll) -> Errors
 
     Returns:
         The errors of every row's tries.
+
+    Raises:
+        NumericsError: a row that diverged in all of them.
     """
     errors: Errors = {}
     tries: dict[str, RowConfig] = {}
@@ -27,16 +32,18 @@ def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll) -> Errors
         ready = [
             name for name, row in study.rows.items() if name not in errors and row.stands_on <= set(errors)
         ]
-        best = {name: _name(name, _best(values)) for name, values in errors.items()}
+        best = {name: _name(name, tuning.tries[_best(values)]) for name, values in errors.items()}
         for name in ready:
             row = study.rows[name]
             on = {"teacher": best.get(row.teacher, ""), "start": best.get(row.start, "")}
-            for number, text in enumerate(tuning.tries):
-                tries[_name(name, number)] = replace(row, overrides=(*row.overrides, text), **on)
+            for text in tuning.tries:
+                tries[_name(name, text)] = replace(row, overrides=(*row.overrides, text), **on)
         found = run_all(_study_of(tries, study, tuning))
         for name in ready:
-            runs = [found[_name(name, number), tuning.seed] for number in range(len(tuning.tries))]
-            errors[name] = [run["tests"]["validation"]["metrics"]["abs_rel"] for run in runs]
+            runs = [found[_name(name, text), tuning.seed] for text in tuning.tries]
+            errors[name] = [None if "failed" in run else _error(run) for run in runs]
+            if not any(errors[name]):
+                raise NumericsError(f"rows.{name}: every try diverged")
     return errors
 
 
@@ -49,12 +56,16 @@ def with_best(study: StudyConfig, tuning: TuningConfig, errors: Errors) -> Study
     return replace(study, rows=rows)
 
 
-def _best(errors: list[float]) -> int:
-    return errors.index(min(errors))
+def _error(run: Mapping[str, Any]) -> float:
+    return float(run["tests"]["validation"]["metrics"]["abs_rel"])
 
 
-def _name(row: str, number: int) -> str:
-    return f"{row}-try{number}"
+def _best(errors: list[float | None]) -> int:
+    return errors.index(min(error for error in errors if error is not None))
+
+
+def _name(row: str, text: str) -> str:
+    return f"{row}-{re.sub('[^A-Za-z0-9]+', '_', text)}"
 
 
 def _study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningConfig) -> StudyConfig:

@@ -1,11 +1,12 @@
 """The photometric arbiter: a student's video decides which of its teacher's pixels to believe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lumde.geometry.alignment import find_motion
 from lumde.geometry.warp import Warped, sample, warp
@@ -72,7 +73,8 @@ class Arbiter:
         mask = None if valid is None else valid.repeat_interleave(count, 0)
         motion = find_motion(image, sources, (ours * theirs).sqrt(), intrinsics, mask)
         by_ours, by_theirs = (warp(sources, depth, motion, intrinsics) for depth in (ours, theirs))
-        own = self.net.depth(self.run(self.net, frames.sources_jittered[:, moving].flatten(0, 1)).disp)
+        with _evaluating(self.net):  # to be asked teaches its statistics nothing
+            own = self.net.depth(self.run(self.net, frames.sources_jittered[:, moving].flatten(0, 1)).disp)
         difference = geometry_consistency(by_ours.source_depth, sample(own, by_ours.grid))
         seen = by_ours.inside & by_theirs.inside
         maps = (
@@ -93,6 +95,18 @@ class Arbiter:
     def monitors(self) -> dict[str, Tensor]:
         """Share of pixels that were rejected."""
         return {} if self.last is None else {"rejected": self.last.rejected.float().mean()}
+
+
+@contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode; every part of it is as before afterwards."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def _in_scale_of(

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lumde.config import load
+from lumde.config import load, to_dict
 from lumde.errors import ConfigError, NumericsError, UsageError
 from lumde.jobs.compare import _contrasts, _keeps, compare
-from lumde.jobs.study import StudyConfig, config_of, filled, overrides_of, without_root
+from lumde.jobs.study import StudyConfig, config_of, filled, overrides_of, replaced
 
 ROOT = Path(__file__).parents[2]
 
@@ -193,8 +193,7 @@ def test_a_study_of_recordings_asks_where_they_are_and_forgets_it(study):
     )
     values = {"a": ["{root}/b", 1], "c": ("{root}",)}
     assert filled(values, "/r") == {"a": ["/r/b", 1], "c": ("/r",)}
-    assert without_root(filled(values, "/r"), "/r") == values
-    assert without_root({"a": "b"}, "") == {"a": "b"}
+    assert replaced(filled(values, "/r"), "/r", "{root}") == values
 
 
 TUNING = """
@@ -223,8 +222,12 @@ def test_verdicts_follow_from_the_intervals(study, gain, lost, verdict, kept):
     }
     declared = {title: list(pair) for title, pair in config.contrasts.items()}
     (one,) = _contrasts(config, results, declared).values()
+    (of_eight,) = _contrasts(config, results, declared | {f"c{n}": ["a", "b"] for n in range(7)}).values()
+    assert of_eight["p_holm"] == pytest.approx(min(1.0, 8 * one["p"]))  # the other seven are not forgotten
     assert one["verdict"] == verdict and one["mean"] == pytest.approx(gain)
-    (claim,) = _keeps(config, results).values()
+    (claim,) = _keeps(config, results, to_dict(config.keeps)).values()
+    (late,) = _keeps(config, results, {}).values()
+    assert late["kept"] == "exploratory"
     assert claim["kept"] == kept and claim["loss"] == pytest.approx(lost)
 
 
@@ -234,8 +237,10 @@ def test_every_row_runs_with_its_best_try_on_the_validation_set(study, tmp_path)
     summary = compare(study, out, False, said.append)
     for row in ("teacher", "imitation", "started"):
         tries = [
-            json.loads((out / "tuning" / "results" / f"{row}-try{number}-seed1000.json").read_text())
-            for number in (0, 1)
+            json.loads(
+                (out / "tuning" / "results" / f"{row}-optimizer_rate_{rate}-seed1000.json").read_text()
+            )
+            for rate in ("1_0e_3", "1_0")
         ]
         errors = [one["tests"]["validation"]["metrics"]["abs_rel"] for one in tries]
         assert json.loads((out / "tuning.json").read_text())["errors"][row] == errors
@@ -248,6 +253,31 @@ def test_every_row_runs_with_its_best_try_on_the_validation_set(study, tmp_path)
     said.clear()
     assert compare(study, out, True, said.append)["tuning"] == summary["tuning"]
     assert said == ["3 of 3 runs have results"]
+
+
+def test_a_try_that_diverges_is_not_the_best(study, tmp_path):
+    study.write_text(STUDY.replace("[0, 1]", "[0]") + TUNING.replace("=1.0]", "=1.0e+30]"))
+    (tmp_path / "base.yaml").write_text(BASE.replace("steps: 2", "steps: 60"))
+    study.write_text(study.read_text().replace("loop.steps=4", "loop.steps=60"))
+    summary = compare(study, tmp_path / "out", False, lambda _: None)
+    assert [line["optimizer.rate=1.0e+30"] for line in summary["tuning"]] == [None, None, None]
+    assert all(line["optimizer.rate=1.0e-3"] > 0 for line in summary["tuning"])
+
+
+def test_another_teacher_is_another_row(study, tmp_path):
+    out = tmp_path / "out"
+    study.write_text(STUDY.replace("[0, 1]", "[0]"))
+    compare(study, out, False, lambda _: None)
+    row = json.loads((out / "results" / "imitation-seed0.json").read_text())
+    assert row["config"]["teacher"]["path"] == "{teacher}" and str(tmp_path) not in json.dumps(row)
+    moved = shutil.copytree(out, tmp_path / "moved")
+    said = []
+    compare(study, moved, True, said.append)
+    assert said == ["3 of 3 runs have results"]
+    other = STUDY.replace("[0, 1]", "[0]").replace("    teacher: teacher", "    teacher: better")
+    study.write_text(other.replace("rows:\n", "rows:\n  better: {config: base.yaml}\n"))
+    with pytest.raises(ConfigError, match=r"rows\.imitation: has changed"):
+        compare(study, out, True, lambda _: None)
 
 
 @pytest.mark.parametrize(
