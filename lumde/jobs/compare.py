@@ -171,7 +171,7 @@ def _summary(
 def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:
     """Means over seeds, and the spread of abs_rel between them."""
     values = {name: float(np.mean([t["metrics"][name] for t in tests])) for name in tests[0]["metrics"]}
-    values["abs_rel_std"] = float(np.std([t["metrics"]["abs_rel"] for t in tests]))
+    values["abs_rel_std"] = float(np.std([t["metrics"]["abs_rel"] for t in tests], ddof=len(tests) > 1))
     agreements = [t["agreement"] for t in tests if t["agreement"] is not None]
     return {**values, "agreement": float(np.mean(agreements))} if agreements else values
 

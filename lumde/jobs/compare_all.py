@@ -1,11 +1,14 @@
 """All runs of a study, teachers first; each leaves one small JSON file, and only what has none is run."""
 
 import os
+import signal
 from collections.abc import Callable, Mapping
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -161,10 +164,18 @@ class _Child:
 def _serve(run: Run, pipe: Connection) -> None:
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C is the study's: it then ends its runs, which save first
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
     try:
         pipe.send(run_one(run))
     except LumdeError as error:
         pipe.send(error)
+
+
+def _end_with(study: BaseProcess | None) -> None:
+    """Save and end when the study is gone, killed say: its next start shall not meet this run at work."""
+    if study is not None:
+        study.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def row_settings(study: StudyConfig, name: str, folder: Path, out: Path) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class DataFree(Imitator):
         with torch.no_grad():
             clean, jittered = (self._painted(images) for images in self._pictures(frames))
             teacher = self.run(self.teacher.depth, clean)
+            self.move_bins(teacher, None)
         output = self.run(self.student, jittered)
         depths = self.enlarged_depths(output, teacher)
         return imitation_terms(self.config, depths, teacher, None, self.teacher.unit)

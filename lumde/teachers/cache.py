@@ -1,7 +1,8 @@
 """A teacher's depth maps on disk, so that no picture is asked about twice: 16 bits per pixel, by content.
 
-A map lies under the hash of the teacher (weights, preprocessing, options) and the hash of the picture as the
-teacher would see it, un-mirrored; a damaged file is asked anew, a stopped run goes on with what is there.
+A map lies under the hash of the teacher (weights, preprocessing, options), the precision of its answer and
+the hash of the picture as the teacher would see it, un-mirrored; a damaged file is asked anew, a stopped run
+goes on with what is there.
 """
 
 import hashlib
@@ -38,7 +39,8 @@ class MapCache:
         treats left and right unequally answers a mirrored picture a little differently than it would itself.
         """
         images = frames.mirrored(frames.image)
-        paths = [self._path(picture) for picture in _bytes_of(images)]
+        folder = self.folder / _precision(images.device.type)
+        paths = [_path(folder, picture) for picture in _bytes_of(images)]
         maps = [_read(path, (images.shape[-2], images.shape[-1])) for path in paths]
         unknown = [i for i, found in enumerate(maps) if found is None]
         if unknown:
@@ -50,7 +52,7 @@ class MapCache:
 
     def plan(self, pictures: int, size: Sequence[int]) -> str:
         """What the cache of so many pictures will need; ResourceError if the disk has not that much."""
-        there = sum(1 for _ in self.folder.glob("*/*.safetensors")) if self.folder.is_dir() else 0
+        there = sum(1 for _ in self.folder.glob("*/*/*.safetensors")) if self.folder.is_dir() else 0
         each = size[0] * size[1] * 2 + OVERHEAD
         require_space(self.folder, max(0, pictures - there) * each)
         return (
@@ -58,10 +60,18 @@ class MapCache:
             f"{pictures * each / (1 << 20):,.1f} MiB)"
         )
 
-    def _path(self, picture: UInt8[np.ndarray, "3 h w"]) -> Path:
-        digest = hashlib.blake2b(picture.tobytes(), digest_size=16, person=b"%dx%d" % picture.shape[1:])
-        name = digest.hexdigest()
-        return self.folder / name[:2] / f"{name}.safetensors"
+
+def _path(folder: Path, picture: UInt8[np.ndarray, "3 h w"]) -> Path:
+    digest = hashlib.blake2b(picture.tobytes(), digest_size=16, person=b"%dx%d" % picture.shape[1:])
+    name = digest.hexdigest()
+    return folder / name[:2] / f"{name}.safetensors"
+
+
+def _precision(device: str) -> str:
+    """What a teacher is asked in: a map of half precision is no answer to who computes in full."""
+    if not torch.is_autocast_enabled(device):
+        return "float32"
+    return str(torch.get_autocast_dtype(device)).removeprefix("torch.")
 
 
 def _fingerprint(teacher: nn.Module, facts: str) -> str:

@@ -33,6 +33,14 @@ def test_gaps_and_ends_are_respected_and_counted():
     assert snippets.report == {"frames": 7, "no_neighbour": 4, "no_partner": 0, "static": 0, "usable": 3}
 
 
+def test_all_methods_can_be_given_the_same_frames():
+    dataset = MemoryDataset(8, missing=[4])
+    with_sources = Snippets(dataset, SnippetConfig(**SAME), ("sources",))
+    alone = Snippets(dataset, SnippetConfig(**SAME, neighbours=True), ())
+    assert alone.keys == with_sources.keys and len(Snippets(dataset, SnippetConfig(**SAME), ())) == 7
+    assert "sources" not in alone[0]
+
+
 def test_static_frames_are_left_out_by_measured_motion():
     dataset = MemoryDataset(8, still=4)  # frames 0..4 look the same
     snippets = Snippets(dataset, SnippetConfig(**SAME, min_motion=0.01), ("sources",))

@@ -105,3 +105,20 @@ def test_the_log_shows_where_the_teacher_was_believed():
     assert 0 <= method.monitors["rejected"] <= 1
     shown = method.eval().pictures(batch)["believed"]
     assert shown.shape == (3, 32, 64) and set(shown.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_to_be_asked_teaches_the_student_nothing():
+    """Statistics are those of the target frames alone, as in every other row of a comparison."""
+    states = []
+    for options in ({}, {"arbiter": {"after_steps": 0}}):
+        torch.manual_seed(0)
+        student = DepthSmall(DepthSmall.Config(size="tiny", scales=1))
+        method = METHODS["response"](
+            parse({"name": "response", **options}, METHODS["response"].Config), student, FixedTeacher()
+        ).train()
+        frozen = next(module for module in student.modules() if isinstance(module, torch.nn.BatchNorm2d))
+        frozen.eval()
+        method.terms({"main": frames_of(2)}, "student", 0)
+        assert student.training and not frozen.training
+        states.append({name: value.clone() for name, value in student.state_dict().items()})
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

@@ -116,3 +116,12 @@ def test_the_painter_brings_pictures_nearer_to_what_the_teacher_learned_from():
         sum(terms.values()).backward()
         optimizer.step()
     assert gaps[-1] < 0.5 * gaps[0]
+
+
+def test_a_student_with_bins_has_them_where_its_teacher_sees():
+    student = DepthSmall(DepthSmall.Config(size="tiny", bins=8, scales=1))
+    method = DataFree(
+        DataFree.Config(name="data_free", transform=False, mix_share=0.0), student, Plain()
+    ).train()
+    method.terms({"main": two_pictures()}, "student", 0)
+    assert 0.5 < student.bins.centres[0] < 1 and 2 < student.bins.centres[-1] < 3  # its depths are 1 and 2

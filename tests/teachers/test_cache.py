@@ -99,3 +99,13 @@ def test_its_size_is_told_before_it_starts_and_refused_where_the_disk_is_full(ma
     monkeypatch.setattr(module, "OVERHEAD", 1 << 60)
     with pytest.raises(ResourceError, match="needed"):
         teacher.begin(torch.zeros(1, 3, 32, 64))
+
+
+def test_maps_of_half_precision_are_no_answer_in_full(made):
+    teacher = made()
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            half = teacher.look(frames())
+        full = teacher.look(frames())
+    assert teacher.asked == [3, 3] and not torch.equal(half, full)
+    torch.testing.assert_close(full.log(), teacher.plain(frames().image).log(), atol=1e-4, rtol=0)
