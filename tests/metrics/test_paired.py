@@ -18,13 +18,17 @@ def test_a_gain_much_smaller_than_the_spread_of_worlds_is_seen():
     assert found.ratio[0] == pytest.approx(np.exp(-0.05), abs=0.02)
 
 
-@pytest.mark.parametrize(("seeds", "worlds"), [(5, 32), (8, 32), (5, 1)])
-def test_no_gain_is_not_claimed_more_often_than_stated(seeds, worlds):
-    """Seeds differ as a whole, and in what they make of each world."""
+@pytest.mark.parametrize(
+    ("seeds", "worlds", "by_seed", "by_world"),
+    [(5, 32, 0.03, 0.0), (8, 32, 0.03, 0.0), (5, 1, 0.03, 0.0), (5, 32, 0.0, 0.1), (5, 32, 0.03, 0.1)],
+)
+def test_no_gain_is_not_claimed_more_often_than_stated(seeds, worlds, by_seed, by_world):
+    """Rows differ by seed as a whole, by world whatever the seed, and at random."""
     claims = 0
     for number in range(200):
         random = np.random.default_rng(number)
-        row = random.normal(0, 0.03, (seeds, 1)) + random.normal(0, 0.05, (seeds, worlds))
+        row = random.normal(0, 0.05, (seeds, worlds)) + by_seed * random.normal(0, 1, (seeds, 1))
+        row += by_world * random.normal(0, 1, (1, worlds))
         claims += contrast(row, np.zeros((seeds, worlds))).p < 0.05
     assert claims <= 18  # 10 expected
 
