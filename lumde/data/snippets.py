@@ -31,9 +31,7 @@ class SnippetConfig:
     width: int
     offsets: tuple[int, ...] = (-1, 1)  # source frames, counted from the target
     stereo: bool = False  # add the stereo partner as last source
-    neighbours: bool = (
-        False  # targets need them even where no source is read: the same frames for all methods
-    )
+    neighbours: bool = False  # targets need all offsets even where no source is read: equal frames for all
     min_motion: float = 0.0  # mean grey difference to a neighbour, 0..1; frames below are static; 0 = off
 
     def __post_init__(self) -> None:

@@ -12,11 +12,11 @@ class MovingAverage(AveragedModel):
     def __init__(self, net: nn.Module, decay: float) -> None:
         """Begin with the network as it is."""
         super().__init__(net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self._bins = [name for name, module in net.named_modules() if isinstance(module, BinsHead)]
 
     def update_parameters(self, model: nn.Module) -> None:
         """Take in one more step."""
         super().update_parameters(model)
-        for own, theirs in zip(self.module.modules(), model.modules(), strict=True):
-            if isinstance(own, BinsHead) and isinstance(theirs, BinsHead):
-                own.centres.copy_(theirs.centres)
-                own.batches.copy_(theirs.batches)
+        for name in self._bins:
+            there = dict(model.get_submodule(name).named_buffers())
+            self.module.get_submodule(name).load_state_dict(there, strict=False)

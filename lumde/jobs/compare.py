@@ -13,9 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lumde.config import dump, load, to_dict
-from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.engine.run import data_config
 from lumde.errors import ConfigError
 from lumde.evaluators.accuracy import evaluate_trivial
 from lumde.files import (
@@ -27,11 +25,11 @@ from lumde.files import (
     write_json,
     write_text,
 )
-from lumde.jobs.compare_all import Results, Say, StudyRuns, row_settings
-from lumde.jobs.study import StudyConfig, config_of, filled
+from lumde.jobs.compare_all import Opened, Results, Say, StudyRuns, row_settings
+from lumde.jobs.study import StudyConfig, TuningConfig, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.metrics.paired import Contrast, contrast, holm
-from lumde.registry import build
+from lumde.registry import Named
 from lumde.report.study import write_study
 
 FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
@@ -58,16 +56,18 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
     study = load(path, StudyConfig, list(overrides))
     for name in study.rows:  # a wrong key ends the study before its first run
         config_of(study, name, path.parent, out)
-    tests = {name: _dataset(name, values) for name, values in filled(study.tests, study.root).items()}
+    opened = Opened()
+    tests = {name: _with_truth(opened, name, config) for name, config in study.test_configs().items()}
     claim_output(out, resume)
     _require_same(study, out / "study.yaml")
     write_text(out / "study.yaml", dump(study))
     (out / "results").mkdir(exist_ok=True)
     declared = _declared(study, out)
-    errors = _tuned(study, path.parent, out, say)
-    if study.tuning and errors:
+    errors: Errors = {}
+    if study.tuning:
+        errors = _tuned(study, study.tuning, opened, path.parent, out, say)
         study = with_best(study, study.tuning, errors)
-    results = StudyRuns(study, tests, path.parent, out, say).run()
+    results = StudyRuns(study, opened, path.parent, out, say).run()
     trivial = {name: evaluate_trivial(dataset) for name, dataset in tests.items()}
     summary = _summary(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
@@ -75,8 +75,8 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
     return summary
 
 
-def _dataset(name: str, values: Any) -> FrameDataset:
-    dataset: FrameDataset = build(DATASETS, data_config(values, f"tests.{name}"))
+def _with_truth(opened: Opened, name: str, config: Named) -> FrameDataset:
+    dataset = opened(config)
     if "depth" not in dataset.provides:
         raise ConfigError(f"tests.{name}: has no ground truth to test on")
     return dataset
@@ -99,9 +99,8 @@ def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:
     if not any((out / "results").iterdir()):
         now = {"judged_on": study.judged_on, "contrasts": _pairs(study), "keeps": to_dict(study.keeps)}
         write_json(file, now)
-    if not file.exists():  # results were copied alone: nobody knows what was asked beforehand
-        return {"contrasts": {}, "keeps": {}}
-    found: dict[str, Any] = read_json(file)
+    # Where results were copied alone, nobody knows what was asked beforehand.
+    found: dict[str, Any] = read_json(file) if file.exists() else {"judged_on": ""}
     return found if found["judged_on"] == study.judged_on else {"contrasts": {}, "keeps": {}}
 
 
@@ -109,11 +108,11 @@ def _pairs(study: StudyConfig) -> dict[str, list[str]]:
     return {title: list(pair) for title, pair in study.contrasts.items()}
 
 
-def _tuned(study: StudyConfig, folder: Path, out: Path, say: Say) -> Errors:
+def _tuned(
+    study: StudyConfig, tuning: TuningConfig, opened: Opened, folder: Path, out: Path, say: Say
+) -> Errors:
     """Errors of every row's tries, from an earlier start where nothing has changed since."""
-    if study.tuning is None:
-        return {}
-    file, about = out / "tuning.json", json.loads(json.dumps(to_dict(study.tuning)))
+    file, about = out / "tuning.json", json.loads(json.dumps(to_dict(tuning)))
     rows = {name: row_settings(study, name, folder, out) for name in study.rows}
     if file.exists():
         earlier = read_json(file)
@@ -121,23 +120,24 @@ def _tuned(study: StudyConfig, folder: Path, out: Path, say: Say) -> Errors:
             found: Errors = earlier["errors"]
             return found
     (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)
-    test = {"validation": _dataset("tuning", filled(study.tuning.test, study.root))}
-    errors = try_all(
-        study,
-        study.tuning,
-        lambda tries: StudyRuns(tries, test, folder, out / "tuning", say).run(forgive=True),
-    )
+
+    def run_all(tries: StudyConfig) -> Results:
+        for name, config in tries.test_configs().items():
+            _with_truth(opened, name, config)
+        return StudyRuns(tries, opened, folder, out / "tuning", say).run(forgive=True)
+
+    errors = try_all(study, tuning, run_all)
     write_json(file, {"tuning": about, "rows": rows, "errors": errors})
     return errors
 
 
 def _listed(study: StudyConfig, errors: Errors) -> list[dict[str, Any]]:
     """What every row tried, as tables have it."""
-    tries = study.tuning.tries if study.tuning else ()
+    if not study.tuning:
+        return []
     return [
-        {"row": row.title or name, **dict(zip(tries, errors[name], strict=True))}
+        {"row": row.title or name, **dict(zip(study.tuning.tries, errors[name], strict=True))}
         for name, row in study.rows.items()
-        if tries
     ]
 
 

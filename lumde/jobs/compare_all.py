@@ -26,17 +26,30 @@ Say = Callable[[str], None]
 Results = dict[tuple[str, int], dict[str, Any]]  # by row and seed
 
 
+class Opened:
+    """Data sets that runs share, those of tries and of the study itself: worlds are rendered once."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._found: dict[str, FrameDataset] = {}
+
+    def __call__(self, config: Named) -> FrameDataset:
+        """The data set of a config, opened when it is first asked for."""
+        text = dump(config)
+        if text not in self._found:
+            self._found[text] = build(DATASETS, config)
+        return self._found[text]
+
+
 class StudyRuns:
     """Trains and tests every row under every seed, teachers first."""
 
-    def __init__(
-        self, study: StudyConfig, tests: Mapping[str, FrameDataset], folder: Path, out: Path, say: Say
-    ) -> None:
+    def __init__(self, study: StudyConfig, opened: Opened, folder: Path, out: Path, say: Say) -> None:
         """Find the results of earlier starts.
 
         Args:
             study: what to run.
-            tests: its test sets, opened.
+            opened: data sets that other runs have used.
             folder: of the study's file, where configs may lie beside it.
             out: gets runs/ROW-seedN and results/ROW-seedN.json.
             say: hears what is going on.
@@ -44,9 +57,10 @@ class StudyRuns:
         Raises:
             ConfigError: a row has changed since it ran.
         """
-        self.study, self.tests, self.folder, self.out, self.say = study, tests, folder, out, say
-        self.results = _found(study, folder, out)
-        self._opened: dict[str, FrameDataset] = {}  # training data by config: worlds are rendered once
+        self.study, self.opened, self.folder, self.out, self.say = study, opened, folder, out, say
+        self.tests = {name: opened(config) for name, config in study.test_configs().items()}
+        self.settings = {name: row_settings(study, name, folder, out) for name in study.rows}
+        self.results = _found(study, self.settings, out)
 
     def run(self, forgive: bool = False) -> Results:
         """Run what has no result yet; answers all results.
@@ -54,17 +68,16 @@ class StudyRuns:
         Args:
             forgive: a training that diverges has `failed` as its result, instead of ending the study.
         """
-        self._forgive = forgive
         left = [key for key in order(self.study) if key not in self.results]
         self.say(f"{len(self.results)} of {len(self.results) + len(left)} runs have results")
         if self.study.at_once:
-            self._side_by_side(left)
+            self._side_by_side(left, forgive)
         else:
             for key in left:
-                self._finished(key, self._outcome(partial(run_one, self._begun(key))))
+                self._finished(key, _outcome(partial(run_one, self._begun(key)), forgive))
         return self.results
 
-    def _side_by_side(self, left: list[tuple[str, int]]) -> None:
+    def _side_by_side(self, left: list[tuple[str, int]], forgive: bool) -> None:
         running: dict[Any, tuple[tuple[str, int], _Child]] = {}
         try:
             while left or running:
@@ -75,25 +88,17 @@ class StudyRuns:
                     running[child.pipe] = key, child
                 for pipe in wait(list(running)):
                     key, child = running.pop(pipe)
-                    self._finished(key, self._outcome(child.result))
+                    self._finished(key, _outcome(child.result, forgive))
         finally:
             for _, child in running.values():
                 child.stop()
-
-    def _outcome(self, result: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        try:
-            return result()
-        except NumericsError as error:
-            if not self._forgive:
-                raise
-            return {"failed": str(error)}
 
     def _ready(self, key: tuple[str, int]) -> bool:
         return all((other, key[1]) in self.results for other in self.study.rows[key[0]].stands_on)
 
     def _finished(self, key: tuple[str, int], result: dict[str, Any]) -> None:
         name, seed = key
-        result["config"] = row_settings(self.study, name, self.folder, self.out)
+        result["config"] = self.settings[name]
         self.results[key] = result
         write_json(self.out / "results" / f"{name}-seed{seed}.json", result)
         if "failed" in result:
@@ -116,17 +121,20 @@ class StudyRuns:
             overrides=overrides_of(study, name, seed, self.out),
             out=run_folder(self.out, name, seed),
             tests=self.tests,
-            data=self._data(config_of(study, name, self.folder, self.out).data),
+            data=self.opened(config_of(study, name, self.folder, self.out).data),
             teacher=run_folder(self.out, row.teacher, seed) if row.teacher else None,
             seconds_before=float(sum(self.results[other, seed]["total_seconds"] for other in row.stands_on)),
             threads=max(1, torch.get_num_threads() // at_once),
         )
 
-    def _data(self, config: Named) -> FrameDataset:
-        text = dump(config)
-        if text not in self._opened:
-            self._opened[text] = build(DATASETS, config)
-        return self._opened[text]
+
+def _outcome(result: Callable[[], dict[str, Any]], forgive: bool) -> dict[str, Any]:
+    try:
+        return result()
+    except NumericsError as error:
+        if not forgive:
+            raise
+        return {"failed": str(error)}
 
 
 class _Child:
@@ -183,10 +191,9 @@ def row_settings(study: StudyConfig, name: str, folder: Path, out: Path) -> dict
     return settings(config_of(study, name, folder, out), places_of(study, name, study.seeds[0], out))
 
 
-def _found(study: StudyConfig, folder: Path, out: Path) -> Results:
+def _found(study: StudyConfig, wanted: Mapping[str, Any], out: Path) -> Results:
     """Results so far; ConfigError for one that another config left."""
     found = {}
-    wanted = {name: row_settings(study, name, folder, out) for name in study.rows}
     for name, seed in order(study):
         file = out / "results" / f"{name}-seed{seed}.json"
         if not file.exists():

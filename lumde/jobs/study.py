@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lumde.config import nearest
-from lumde.engine.run import TrainConfig, load_config
+from lumde.engine.run import TrainConfig, data_config, load_config
 from lumde.packaged import package_file
+from lumde.registry import Named
 
 ROOT = "{root}"
 MOST_CONTRASTS = 8  # declared beforehand; more would be fishing
@@ -107,6 +108,11 @@ class StudyConfig:
             for name in pair:
                 if name not in known:
                     raise ValueError(f"{where}: no row {name!r}{nearest(name, known)}")
+
+    def test_configs(self) -> dict[str, Named]:
+        """The data sets of its tests, by name."""
+        values = filled(self.tests, self.root)
+        return {name: data_config(value, f"tests.{name}") for name, value in values.items()}
 
     @property
     def judged_on(self) -> str:
