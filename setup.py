@@ -16,6 +16,7 @@ REQUIRED = [
     "pyyaml",
     "av>=13",
     "embreex>=4.4.0",
+    "filelock>=3.12",  # torch brings it
     "safetensors>=0.4.5",
     "jaxtyping>=0.3",
     "tqdm",

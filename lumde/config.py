@@ -43,6 +43,15 @@ def parse(values: Mapping[str, Any], cls: type[T]) -> T:
     return typing.cast(T, result)
 
 
+def parse_part(values: Any, table: Mapping[str, Any], where: str) -> Any:
+    """Build the config of the part that `values` name; problems are told as those of the key `where`."""
+    problems: list[str] = []
+    result = _part(values, None, table, where, problems)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return result
+
+
 def to_dict(config: Any) -> Any:
     """Turn nested dataclasses into plain values that `parse` reads back."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):

@@ -158,31 +158,45 @@ def zero_shot_table() -> str:
 
 
 def adapt_table() -> str:
-    """Before and after adaptation, one clip per row."""
+    """Before and after adaptation, one clip per row: means over seeds, the change of each seed."""
     rows = []
     for name, title in ADAPT_ROWS.items():
-        if not (STORE / f"adapt_{name}.json").exists():
+        if not (seeds := _adapted(name)):
             continue
-        facts = _read(f"adapt_{name}")
-        before, after = (facts.get(key, {}).get("abs_rel") for key in ("zero_shot", "after"))
-        change = f"{after / before - 1:+.0%}" if before else None
-        scores = [facts.get(f"score_{when}", {}).get("error") for when in ("before", "after")]
+        mean = partial(_mean_of, seeds)
+        before, after = mean("zero_shot", "abs_rel"), mean("after", "abs_rel")
         rows.append(
             {
                 "clip": title,
-                "minutes": facts["minutes"],
+                "minutes": seeds[0]["minutes"],
                 "zero-shot": before,
                 "adapted": after,
-                "change": change,
-                "unscaled": facts.get("after_unscaled", {}).get("abs_rel"),
-                "clip's own": facts.get("own", {}).get("abs_rel"),
-                "own, unscaled": facts.get("own_unscaled", {}).get("abs_rel"),
-                "error before": scores[0],
-                "after": scores[1],
-                "kept": "yes" if facts["adapted"] else "no",
+                "change": f"{after / before - 1:+.0%}" if before and after else None,
+                "by seed": ", ".join(_changes(seeds)) if len(seeds) > 1 else None,
+                "unscaled": mean("after_unscaled", "abs_rel"),
+                "clip's own": mean("own", "abs_rel"),
+                "own, unscaled": mean("own_unscaled", "abs_rel"),
+                "error before": mean("score_before", "error"),
+                "after": mean("score_after", "error"),
+                "kept": "yes" if all(one["adapted"] for one in seeds) else "no",
             }
         )
     return table(rows, tuple(rows[0]))
+
+
+def _adapted(name: str) -> list[dict[str, Any]]:
+    """Results of one clip, seed 0 first."""
+    files = [STORE / f"adapt_{name}.json", *sorted(STORE.glob(f"adapt_{name}_seed*.json"))]
+    return [_read(file.stem) for file in files if file.exists()]
+
+
+def _mean_of(seeds: list[dict[str, Any]], part: str, key: str) -> float | None:
+    found = [one[part][key] for one in seeds if one.get(part)]
+    return sum(found) / len(found) if found else None
+
+
+def _changes(seeds: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['after']['abs_rel'] / one['zero_shot']['abs_rel'] - 1:+.0%}" for one in seeds]
 
 
 def study_table(name: str) -> str:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from lumde.data.augment import AugmentConfig, to_batch
 from lumde.data.snippets import Snippets
-from lumde.errors import LumdeError
+from lumde.errors import DataError, LumdeError
 from lumde.structures import FrameBatch
 
 ORDER, AUGMENT = 0, 1  # keep the two streams of random numbers of one seed apart
@@ -59,7 +59,7 @@ class Batches:
         return self._steps.steps_per_epoch
 
     def at(self, step: int) -> FrameBatch:
-        """Make the batch of `step`; DataError names a file that cannot be used."""
+        """Make the batch of `step`; DataError when too many frames cannot be read."""
         return self._finish(self._steps[step], step)
 
     def iterate(self, start_step: int = 0) -> Iterator[FrameBatch]:
@@ -79,14 +79,20 @@ class Batches:
         for step, samples in enumerate(ahead, start_step):
             yield self._finish(samples, step)
 
-    def _finish(self, samples: dict[str, Any] | LumdeError, step: int) -> FrameBatch:
-        if isinstance(samples, LumdeError):
-            raise samples
+    def _finish(self, found: "_Found | LumdeError", step: int) -> FrameBatch:
+        if isinstance(found, LumdeError):
+            raise found
+        samples, problems = found
+        for problem in problems:
+            self.snippets.damage.note(problem)  # a worker's own count knows nothing of other workers'
         moved = {
             name: value.to(self.device, non_blocking=True) if isinstance(value, Tensor) else value
             for name, value in samples.items()
         }
         return to_batch(moved, self.augment, (self.seed, step, AUGMENT), self.snippets.offsets)
+
+
+_Found = tuple[dict[str, Any], list[str]]  # collated samples, and what was wrong with frames left out
 
 
 class _StepDataset(Dataset[Any]):
@@ -98,15 +104,27 @@ class _StepDataset(Dataset[Any]):
         self._epoch = -1
         self._order = np.arange(0)
 
-    def __getitem__(self, step: int) -> dict[str, Any] | LumdeError:
+    def __getitem__(self, step: int) -> _Found | LumdeError:
         """Gather the samples of `step`; an error is handed over whole: a worker's traceback would bury it."""
         try:
             self._begin_epoch(step // self.steps_per_epoch)
             first = step % self.steps_per_epoch * self.batch
-            positions = np.arange(first, first + self.batch) % len(self.snippets)
-            return default_collate([self.snippets[int(i)] for i in self._order[positions]])  # type: ignore[no-any-return]
+            problems: list[str] = []
+            samples = [self._sample(first + place, problems) for place in range(self.batch)]
+            return default_collate(samples), problems
         except LumdeError as error:
             return error
+
+    def _sample(self, place: int, problems: list[str]) -> dict[str, Any]:
+        """The sample at a place of the epoch's order, or the next one that can be read."""
+        for ahead in range(len(self.snippets)):
+            index = int(self._order[(place + ahead) % len(self.snippets)])
+            try:
+                return self.snippets[index]
+            except DataError as error:
+                self.snippets.damage.note(str(error))
+                problems.append(str(error))
+        raise DataError(f"{problems[-1]}; no other frame can be read either")
 
     def _begin_epoch(self, epoch: int) -> None:
         if epoch != self._epoch:

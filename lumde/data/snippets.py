@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lumde.data.base import FrameDataset
+from lumde.data.damage import Damage
 from lumde.data.resize import resize_depth, resize_ids, resize_image, resize_mask, thumbnail
 from lumde.errors import DataError
 from lumde.geometry.camera import resize_intrinsics
@@ -63,6 +64,7 @@ class Snippets(Dataset[dict[str, Any]]):
         self.offsets: tuple[int | str, ...] = (*config.offsets, *partner) if "sources" in fields else ()
         self.fields = self._fields_to_read(fields)
         self.report: dict[str, int] = {}
+        self.damage = Damage(len(dataset.targets))
         self._indices = self._usable()
         self._kept: dict[int, dict[str, Any]] = {}
 
@@ -138,12 +140,8 @@ class Snippets(Dataset[dict[str, Any]]):
                 counts["no_neighbour"] += 1
             elif RIGHT in self.offsets and not self.dataset.has_partner(key):
                 counts["no_partner"] += 1
-            elif (
-                self.config.min_motion
-                and found
-                and self._motion(key, found, thumbnails) < self.config.min_motion
-            ):
-                counts["static"] += 1
+            elif reason := self._unfit(key, found, thumbnails):
+                counts[reason] += 1
             else:
                 usable.append(index)
         self.report = {
@@ -151,11 +149,25 @@ class Snippets(Dataset[dict[str, Any]]):
             "no_neighbour": counts["no_neighbour"],
             "no_partner": counts["no_partner"],
             "static": counts["static"],
+            "unreadable": counts["unreadable"],
             "usable": len(usable),
         }
         if not usable:
             raise DataError(self._why_empty())
         return usable
+
+    def _unfit(
+        self, key: FrameKey, neighbours: list[FrameKey], thumbnails: dict[FrameKey, UInt8[np.ndarray, "_ _"]]
+    ) -> str:
+        """Why the pictures themselves forbid a target, "" = they do not, or nobody asked."""
+        if not (self.config.min_motion and neighbours):
+            return ""
+        try:
+            motion = self._motion(key, neighbours, thumbnails)
+        except DataError as error:
+            self.damage.note(str(error))
+            return "unreadable"
+        return "static" if motion < self.config.min_motion else ""
 
     def _motion(
         self, key: FrameKey, neighbours: list[FrameKey], thumbnails: dict[FrameKey, UInt8[np.ndarray, "_ _"]]

@@ -1,7 +1,8 @@
 """Procedural worlds with exact depth, pose, ids and movers, rendered into memory; nothing is downloaded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +42,12 @@ def frozen_seed(test_set: str, index: int) -> int:
     return list(TEST_SETS).index(test_set) * 1000 + index
 
 
+def whole(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values of a config with all worlds of the test set that they name, unless they say how many."""
+    test_set = TEST_SETS.get(values.get("test_set", ""))
+    return ({"worlds": test_set.worlds} if test_set else {}) | dict(values)
+
+
 class Synthetic(FrameDataset):
     """Procedural streets, rooms, shapes: an endless stream to learn from, frozen sets for testing."""
 
@@ -53,7 +60,7 @@ class Synthetic(FrameDataset):
 
         name: str = "synthetic"
         families: tuple[str, ...] = ("streets",)  # of worlds.clips.FAMILIES, in turn
-        worlds: int = 24  # held in memory at a time; of a test set: the first ones
+        worlds: int = 24  # held in memory at a time; of a test set: the first ones (`whole`)
         frames: int = 40  # per world; a test set has its own
         every: int = 1  # only every n-th frame is rendered, e.g. for learning from single frames
         first_world: int = 0  # where in the stream to begin

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ class RunLog:
         """Talk to the user on stderr."""
         if not self.quiet:
             self.bar.write(text, file=sys.stderr)
+
+    def left_out(self, problems: Sequence[str]) -> None:
+        """Name the frames that cannot be used."""
+        for problem in problems:
+            self.say(f"left out: {problem}")
 
     def advance(self) -> None:
         """Move the bar by one step."""

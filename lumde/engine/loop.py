@@ -103,6 +103,8 @@ class Loop:
                 batch = {name: next(stream) for name, stream in batches.items()}
                 wait = time.monotonic() - waited
                 self.total_wait += wait
+                for stream in self.streams.values():
+                    log.left_out(stream.snippets.damage.news())
                 values = self.train_step(batch)
                 self.step += 1
                 last, self.seconds = self.seconds, before + time.monotonic() - started

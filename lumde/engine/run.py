@@ -1,20 +1,22 @@
 """The recipe: config -> parts -> loop -> model folder. The root of every training config lives here."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from lumde.config import dump, load, nearest, parse, to_dict
+from lumde.config import dump, load, parse, parse_part, to_dict
 from lumde.data import DATASETS
 from lumde.data.augment import AugmentConfig
 from lumde.data.base import FrameDataset
 from lumde.data.loader import Batches, LoaderConfig
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine import checkpoint
+from lumde.engine.confidence import FOLDER as CONFIDENCE
+from lumde.engine.confidence import write_confidence
 from lumde.engine.devices import environment, network_dtype, pick_device
 from lumde.engine.log import RunLog
 from lumde.engine.loop import Loop, LoopConfig
@@ -23,6 +25,7 @@ from lumde.engine.optimize import OptimizerConfig
 from lumde.engine.validate import Validation, ValidationConfig
 from lumde.errors import ConfigError
 from lumde.files import claim_output, parse_yaml, read_text, require_unused, write_json, write_text
+from lumde.lock import locked
 from lumde.methods import METHODS
 from lumde.methods.base import Method
 from lumde.methods.video import VideoTerms
@@ -32,6 +35,7 @@ from lumde.nets.base import DepthNet
 from lumde.registry import Named, build, choice
 from lumde.teachers import TEACHERS, Teacher
 
+Finish = Callable[[DepthModel], DepthModel]
 FREE_TO_CHANGE = ("log_every_steps", "picture_every_steps", "checkpoint_every_steps", "validate_every_steps")
 
 
@@ -51,6 +55,7 @@ class TrainConfig:
     phases: dict[str, OptimizerConfig] = field(default_factory=dict)  # other optimisers for single phases
     loop: LoopConfig
     validation: ValidationConfig | None = None
+    confidence: bool = False  # store, per frame, where method.arbiter believes the teacher in the end
 
 
 @dataclass
@@ -76,6 +81,7 @@ def train(
     resume: bool = False,
     quiet: bool = False,
     opened: Mapping[str, FrameDataset] | None = None,
+    finish: Finish | None = None,
 ) -> dict[str, Any]:
     """Run a whole training and answer its result, which also lies in `out`/result.json.
 
@@ -86,6 +92,7 @@ def train(
         quiet: say nothing on stderr.
         opened: datasets by stream name that are open already (several runs on the same rendered worlds); they
             must be what `config` describes.
+        finish: makes of the trained network the one to store, in evaluation mode; pose networks stay behind.
 
     Raises:
         LumdeError: the child that fits what went wrong; state up to then is saved in `out`.
@@ -93,6 +100,13 @@ def train(
     require_unused(out, resume)
     parts = prepare(config, opened or {})
     claim_output(out, resume)
+    with locked(out):
+        return _trained(config, parts, out, resume, quiet, finish)
+
+
+def _trained(
+    config: TrainConfig, parts: Parts, out: Path, resume: bool, quiet: bool, finish: Finish | None
+) -> dict[str, Any]:
     found = checkpoint.newest(out / "checkpoints") if resume else None
     if found:
         require_same(config, out / "config.yaml")
@@ -104,21 +118,27 @@ def train(
     if found:
         loop.restore(found[0])
     with RunLog(out, loop.steps, loop.step, quiet) as log:
-        for problem in found[1] if found else ():
-            log.say(f"skipped a damaged checkpoint: {problem}")
-        for note in late_terms(config.loop.steps, parts.method):
+        for note in _notes(config, parts, loop.step, found[1] if found else (), out):
             log.say(note)
-        if parts.teacher is not None:
-            for note in teacher_notes(parts.teacher, parts.streams["main"].at(loop.step).image, out):
-                log.say(note)
         loop.run(out, log, parts.validation)
         loop.refresh_model()
         result = _result(config, loop, parts.validation)
         if "validation" in result:
             log.validation(loop.step - 1, result["validation"])
-    _ship(parts, out / "model", result, resume)
+    _ship(parts, out / "model", result, resume, finish)
+    if config.confidence:
+        write_confidence(parts.method, parts.streams["main"], out / CONFIDENCE)
     write_json(out / "result.json", result)
     return result
+
+
+def _notes(config: TrainConfig, parts: Parts, step: int, damaged: Iterable[str], out: Path) -> list[str]:
+    """What the user should hear before the first step."""
+    notes = [f"skipped a damaged checkpoint: {problem}" for problem in damaged]
+    notes += late_terms(config.loop.steps, parts.method)
+    if parts.teacher is not None:
+        notes += teacher_notes(parts.teacher, parts.streams["main"].at(step).image, out)
+    return notes
 
 
 def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
@@ -166,6 +186,8 @@ def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -
             f"snippets: method {config.method.name} needs heights and widths that are multiples of "
             f"{method.multiple}, found {sizes}"
         )
+    if config.confidence and method.arbiter is None:
+        raise ConfigError("confidence: needs an arbiter, which doubts the teacher: set method.arbiter={}")
     if teacher is None:
         return
     if lacking := set(method.teacher_gives) - set(teacher.gives):
@@ -190,7 +212,7 @@ def _streams(
     for name, values in config.streams.items():
         if name not in method.streams:
             raise ConfigError(f"streams.{name}: method '{config.method.name}' does not read it")
-        configs[name] = data_config(values, f"streams.{name}")
+        configs[name] = parse_part(values, DATASETS, f"streams.{name}")
     if lacking := set(method.streams) - set(configs):
         raise ConfigError(f"streams: method '{config.method.name}' also reads {', '.join(sorted(lacking))}")
     streams = {}
@@ -200,15 +222,6 @@ def _streams(
         snippets = Snippets(dataset, config.snippets, fields_for(needs, data))
         streams[name] = Batches(snippets, config.loader, config.augment, config.loop.seed, device)
     return streams
-
-
-def data_config(values: Any, where: str) -> Named:
-    """A dataset's config from plain values; ConfigError names the key at `where`."""
-    part = values.get("name") if isinstance(values, dict) else None
-    if part not in DATASETS:
-        raise ConfigError(f"{where}.name: unknown {part!r}{nearest(str(part), list(DATASETS))}")
-    config: Named = parse(values, DATASETS[part].Config)
-    return config
 
 
 def fields_for(needs: tuple[str, ...], data: Named) -> tuple[str, ...]:
@@ -235,7 +248,8 @@ def _phase_optimizers(config: TrainConfig, method: Method) -> dict[str, Optimize
 
 def require_same(config: TrainConfig, path: Path) -> None:
     """Refuse to resume under another config, apart from cadences that cannot change the result."""
-    old, new = parse_yaml(read_text(path), str(path)), to_dict(config)
+    # What an earlier version did not know of is off by default.
+    old, new = to_dict(parse(parse_yaml(read_text(path), str(path)), TrainConfig)), to_dict(config)
     for values in (old, new):
         for key in FREE_TO_CHANGE:
             values["loop"].pop(key, None)
@@ -264,15 +278,17 @@ def _result(config: TrainConfig, loop: Loop, validation: Validation | None) -> d
         "data_wait_share": loop.total_wait / max(1e-9, loop.seconds),
         "skipped": loop.guard.counts(),
         "snippets": {name: stream.snippets.report for name, stream in loop.streams.items()},
+        "unreadable": sum(len(stream.snippets.damage.problems) for stream in loop.streams.values()),
     }
     if validation:
         result["validation"] = validation()
     return result
 
 
-def _ship(parts: Parts, folder: Path, result: dict[str, Any], resume: bool) -> None:
+def _ship(parts: Parts, folder: Path, result: dict[str, Any], resume: bool, finish: Finish | None) -> None:
     """Write RUN/model; a resumed run that had finished already replaces it."""
+    parts.model.config.training = result
+    model = finish(parts.model.eval()) if finish else parts.model
     if resume and folder.exists():
         shutil.rmtree(folder)
-    parts.model.config.training = result
-    save(parts.model, folder, pose=parts.method.pose_net)
+    save(model, folder, pose=None if finish else parts.method.pose_net)

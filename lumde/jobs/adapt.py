@@ -5,7 +5,6 @@ motion only tells the scale: the motion that the pictures show teaches depth bet
 """
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from lumde.data.frames import Frames
 from lumde.data.prepare import PrepareOptions, prepare
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine.loop import LoopConfig
-from lumde.engine.run import load_config, train
+from lumde.engine.run import Finish, load_config, train
 from lumde.errors import DataError
 from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey
 from lumde.files import require_unused, write_json
@@ -65,17 +64,16 @@ def adapt(
         seed: of the training.
 
     Returns:
-        The verdict, which lies in `out`/adaptation.json too. Where nothing was gained `out`/model holds the
-        network as it came.
+        The verdict, as in `out`/adaptation.json. Without a gain `out`/model holds the network as it came.
 
     Raises:
-        LumdeError: the child that fits: unreadable source, `out` in use, no weights.
+        LumdeError: unreadable source, `out` in use, no weights.
     """
     require_unused(out, resume=False)
     start = load(model)
     clip = _open(_as_dataset(source, out, options, say), start)
     try:
-        distance, before = survey(start.disparity, lambda distance: clip.snippets(distance, held_out=True))
+        distance, before = survey(start.disparity, lambda apart: clip.snippets(apart, held_out=True))
     except DataError as error:
         return _refused(out, start, f"no usable motion: {error}")
     if not before.travels:
@@ -95,20 +93,28 @@ def adapt(
     anchored = before.error >= before.flat
     if anchored:
         say("a flat world explains these frames as well: the network stays near its answers")
-    _train(clip, out, LoopConfig(minutes=minutes, seed=seed), start, distance, anchored)
-    return _judged(clip, out, start, distance, before)
+    verdict = Verdict(False, "", before, distance=distance)
+
+    def judged(trained: DepthModel) -> DepthModel:
+        nonlocal verdict
+        adapted = _fed_as(start, trained, clip, distance)
+        verdict = _judged(verdict, score_clip(adapted.disparity, clip.snippets(distance, held_out=True)))
+        return adapted if verdict.adapted else start
+
+    _train(clip, out, LoopConfig(minutes=minutes, seed=seed), start, distance, anchored, judged)
+    return _written(out, verdict)
 
 
-def _judged(clip: "_Clip", out: Path, start: DepthModel, distance: int, before: ClipScore) -> Verdict:
+def _judged(verdict: Verdict, after: ClipScore) -> Verdict:
     """Keep what was learned if it explains the frames held out better, else the network as it came."""
-    after = score_clip(load(out).disparity, clip.snippets(distance, held_out=True))
-    gain = 1 - after.error / before.error
+    assert verdict.before is not None
+    old, new = verdict.before.error, after.error
+    gain = 1 - new / old
     if gain < LEAST_GAIN:
-        shutil.rmtree(out / "model")
-        reason = f"not kept: error on frames held out {before.error:.4f} before, {after.error:.4f} after"
-        return _written(out, start, Verdict(False, reason, before, after, distance))
-    reason = f"kept: {gain:.0%} less error on frames held out ({before.error:.4f} to {after.error:.4f})"
-    return _written(out, None, Verdict(True, reason, before, after, distance))
+        reason = f"not kept: error on frames held out {old:.4f} before, {new:.4f} after"
+    else:
+        reason = f"kept: {gain:.0%} less error on frames held out ({old:.4f} to {new:.4f})"
+    return replace(verdict, adapted=gain >= LEAST_GAIN, reason=reason, after=after)
 
 
 def _as_dataset(source: Path, out: Path, options: PrepareOptions, say: Say) -> Path:
@@ -178,7 +184,13 @@ def _open(root: Path, model: DepthModel) -> _Clip:
 
 
 def _train(
-    clip: _Clip, out: Path, budget: LoopConfig, start: DepthModel, distance: int, anchored: bool
+    clip: _Clip,
+    out: Path,
+    budget: LoopConfig,
+    start: DepthModel,
+    distance: int,
+    anchored: bool,
+    finish: Finish,
 ) -> None:
     snippets = clip.snippets(distance, held_out=False)
     if len(snippets) < LEAST_SNIPPETS:
@@ -192,16 +204,17 @@ def _train(
         )
         config.student = replace(start.config.net, init=str(path))
         config.loop.minutes, config.loop.seed = budget.minutes, budget.seed
-        train(config, out, opened={"main": snippets.dataset})
-    adapted = load(out)
+        train(config, out, opened={"main": snippets.dataset}, finish=finish)
+
+
+def _fed_as(start: DepthModel, trained: DepthModel, clip: _Clip, distance: int) -> DepthModel:
+    """The trained network, in metres where the clip tells them, for pictures of any size as `start` is."""
+    net, config = trained.net, trained.config
     if clip.metric:  # what was learned may have moved the scale a little
-        adapted = scaled(
-            adapted, scale_to_metres(adapted.disparity, clip.metric_snippets(distance)), "metres"
-        )
-    adapted.config.fit = start.config.fit
-    adapted.config.height, adapted.config.width = start.config.height, start.config.width
-    shutil.rmtree(out / "model")
-    save(adapted, out / "model")
+        factor = scale_to_metres(trained.disparity, clip.metric_snippets(distance))
+        net, config = (metric := scaled(trained, factor, "metres")).net, metric.config
+    shape = {name: getattr(start.config, name) for name in ("fit", "height", "width")}
+    return DepthModel(replace(config, **shape), net).eval()
 
 
 def _overrides(clip: _Clip, snippets: SnippetConfig, start: Path, anchored: bool) -> list[str]:
@@ -218,13 +231,11 @@ def _overrides(clip: _Clip, snippets: SnippetConfig, start: Path, anchored: bool
 
 def _refused(out: Path, model: DepthModel, reason: str) -> Verdict:
     out.mkdir(parents=True, exist_ok=True)
-    return _written(out, model, Verdict(False, f"nothing was learned: {reason}"))
+    save(model, out / "model")
+    return _written(out, Verdict(False, f"nothing was learned: {reason}"))
 
 
-def _written(out: Path, model: DepthModel | None, verdict: Verdict) -> Verdict:
-    """Write the verdict, and the network as it came where it stays."""
-    if model is not None:
-        save(model, out / "model")
+def _written(out: Path, verdict: Verdict) -> Verdict:
     facts: dict[str, Any] = asdict(verdict)
     write_json(out / "adaptation.json", facts)
     return verdict

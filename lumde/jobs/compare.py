@@ -26,8 +26,10 @@ from lumde.files import (
     write_text,
 )
 from lumde.jobs.compare_all import Opened, Results, Say, StudyRuns, row_settings
+from lumde.jobs.compare_run import completed
 from lumde.jobs.study import StudyConfig, TuningConfig, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
+from lumde.lock import locked
 from lumde.metrics.paired import Contrast, contrast, holm
 from lumde.registry import Named
 from lumde.report.study import write_study
@@ -59,15 +61,22 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
     opened = Opened()
     tests = {name: _with_truth(opened, name, config) for name, config in study.test_configs().items()}
     claim_output(out, resume)
+    with locked(out):
+        return _compared(study, opened, tests, path.parent, out, say)
+
+
+def _compared(
+    study: StudyConfig, opened: Opened, tests: dict[str, FrameDataset], folder: Path, out: Path, say: Say
+) -> dict[str, Any]:
     _require_same(study, out / "study.yaml")
     write_text(out / "study.yaml", dump(study))
     (out / "results").mkdir(exist_ok=True)
     declared = _declared(study, out)
     errors: Errors = {}
     if study.tuning:
-        errors = _tuned(study, study.tuning, opened, path.parent, out, say)
+        errors = _tuned(study, study.tuning, opened, folder, out, say)
         study = with_best(study, study.tuning, errors)
-    results = StudyRuns(study, opened, path.parent, out, say).run()
+    results = StudyRuns(study, opened, folder, out, say).run()
     trivial = {name: evaluate_trivial(dataset) for name, dataset in tests.items()}
     summary = _summary(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
@@ -116,7 +125,8 @@ def _tuned(
     rows = {name: row_settings(study, name, folder, out) for name in study.rows}
     if file.exists():
         earlier = read_json(file)
-        if earlier["tuning"] == about and rows.items() <= earlier["rows"].items():
+        known = {name: completed(settings) for name, settings in earlier["rows"].items()}
+        if earlier["tuning"] == about and rows.items() <= known.items():
             found: Errors = earlier["errors"]
             return found
     (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)

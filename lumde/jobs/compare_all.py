@@ -18,7 +18,7 @@ from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.errors import ConfigError, LumdeError, NumericsError, ResourceError
 from lumde.files import read_json, write_json
-from lumde.jobs.compare_run import Run, run_one, settings
+from lumde.jobs.compare_run import Run, completed, run_one, settings
 from lumde.jobs.study import StudyConfig, config_of, order, overrides_of, places_of, row_config, run_folder
 from lumde.registry import Named, build
 
@@ -199,7 +199,7 @@ def _found(study: StudyConfig, wanted: Mapping[str, Any], out: Path) -> Results:
         if not file.exists():
             continue
         found[name, seed] = read_json(file)
-        if found[name, seed]["config"] != wanted[name]:
+        if completed(found[name, seed]["config"]) != wanted[name]:
             raise ConfigError(
                 f"rows.{name}: has changed since it ran; give it a new name, or remove {out}/*/{name}-seed*"
             )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lumde.config import to_dict
+from lumde.config import parse, to_dict
 from lumde.data.base import FrameDataset
 from lumde.engine.run import TrainConfig, load_config, require_same, train
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
@@ -71,10 +71,20 @@ def _trained(config: TrainConfig, run: Run) -> dict[str, Any]:
     return result
 
 
-def settings(config: TrainConfig, places: Mapping[str, str]) -> dict[str, Any]:
-    """A config without its seed, and with names for `places`: what all seeds of a row share, anywhere."""
+def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that an earlier version stored, with what it did not know of at its default: off."""
+    return _plain(parse(stored, TrainConfig))
+
+
+def _plain(config: TrainConfig) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(json.dumps(to_dict(config)))
     values["loop"].pop("seed")
+    return values
+
+
+def settings(config: TrainConfig, places: Mapping[str, str]) -> dict[str, Any]:
+    """A config without its seed, and with names for `places`: what all seeds of a row share, anywhere."""
+    values = _plain(config)
     for place, name in places.items():
         values = replaced(values, place, name)
     return values

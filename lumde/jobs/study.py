@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lumde.config import nearest
-from lumde.engine.run import TrainConfig, data_config, load_config
+from lumde.config import nearest, parse_part
+from lumde.data import DATASETS
+from lumde.data.synthetic import whole
+from lumde.engine.run import TrainConfig, load_config
 from lumde.packaged import package_file
 from lumde.registry import Named
 
@@ -112,7 +114,7 @@ class StudyConfig:
     def test_configs(self) -> dict[str, Named]:
         """The data sets of its tests, by name."""
         values = filled(self.tests, self.root)
-        return {name: data_config(value, f"tests.{name}") for name, value in values.items()}
+        return {name: parse_part(whole(value), DATASETS, f"tests.{name}") for name, value in values.items()}
 
     @property
     def judged_on(self) -> str:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.errors import ConfigError
+from lumde.methods.arbiter import Arbiter
 from lumde.nets.base import DepthNet
 from lumde.pictures.colours import colour
 from lumde.pictures.depth import DEPTH_MAP
@@ -30,6 +31,8 @@ class Method(nn.Module, ABC):
     source: ClassVar[str]  # the paper
     multiple: ClassVar[int] = 1  # of which sides of pictures must be
     student: DepthNet  # what is evaluated, exported, shipped
+    teacher: Teacher | None  # of methods that have one
+    arbiter: Arbiter | None = None  # doubts the teacher where the video speaks against it
     network_dtype: torch.dtype = torch.float32  # set by the loop; only `run` looks at it
 
     def __init__(self) -> None:
@@ -48,6 +51,15 @@ class Method(nn.Module, ABC):
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
         """What the log shows of the first sample, RGB in [0, 1]."""
         return {"input": batch["main"].image[0]}
+
+    @torch.no_grad()
+    def believed(self, frames: FrameBatch) -> Bool[Tensor, "b 1 h w"]:
+        """Pixels where an arbiter believes the teacher as things stand; for methods that have both."""
+        assert self.arbiter is not None and self.teacher is not None
+        with self.autocast(frames.image):
+            teacher, valid = known_depth(self.teacher.look(frames), frames.mask)
+        student = self.enlarged_depths(self.run(self.student, frames.image), teacher)[0]
+        return self.arbiter.believed(frames, student, teacher, valid)
 
     def enlarged_depths(
         self, output: DepthOutput, like: Float[Tensor, "b 1 h w"]

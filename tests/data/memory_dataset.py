@@ -18,7 +18,7 @@ class MemoryDataset(FrameDataset):
     provides = ("sources", "depth", "pose", "mask", "right")
 
     def __init__(
-        self, count: int, missing: Sequence[int] = (), broken: int | None = None, still: int = 0
+        self, count: int, missing: Sequence[int] = (), broken: Sequence[int] = (), still: int = 0
     ) -> None:
         self.positions = [i for i in range(count) if i not in missing]
         self.targets = [FrameKey("clip", i, f"{i:03d}") for i in self.positions]
@@ -33,7 +33,7 @@ class MemoryDataset(FrameDataset):
         return FrameKey("clip", position, f"{position:03d}") if position in self.positions else None
 
     def read(self, key: FrameKey) -> Frame:
-        if key.position == self.broken:
+        if key.position in self.broken:
             raise DataError(f"clip/{key.name}.png: damaged")
         random = np.random.default_rng(max(key.position, self.still))
         pose = np.eye(4)

@@ -89,11 +89,31 @@ def test_closing_the_stream_ends_the_workers():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_image_is_one_message_that_names_it(workers):
-    stream = make(workers, broken=6).iterate()
-    with pytest.raises(DataError) as caught:
-        list(islice(stream, 4))
-    assert str(caught.value) == "clip/006.png: damaged"
+def test_a_broken_image_is_left_out_named_and_replaced_by_the_next_that_can_be_read(workers):
+    whole, batches = make(count=11), make(workers, count=11, broken=(6,))
+    spoilt = {"clip/005", "clip/006", "clip/007"}  # as target or as source
+    for step, found in enumerate(islice(batches.iterate(), 6)):
+        keys = [whole.snippets.keys[i] for i in order(9, seed=4, epoch=step // 3)]
+        first = step % 3 * 3
+        wanted = [
+            next(key for key in keys[place:] + keys[:place] if key not in spoilt)
+            for place in range(first, first + 3)
+        ]
+        assert list(found.keys) == wanted
+    assert batches.snippets.damage.news() == ["clip/006.png: damaged"]
+    assert batches.snippets.damage.news() == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_more_broken_images_than_one_in_a_hundred_end_the_run(workers):
+    stream = make(workers, count=202, broken=(50, 100, 150)).iterate()
+    with pytest.raises(DataError, match=r"(?s)clip/\d+.png: damaged\n3 frames .* 1% of 202"):
+        list(islice(stream, 80))
+
+
+def test_nothing_left_to_read_ends_the_run():
+    with pytest.raises(DataError, match=r"clip/001.png: damaged; no other frame"):
+        make(count=3, batch=1, broken=(1,)).at(0)
 
 
 def test_meaningless_settings_are_refused():

@@ -1,12 +1,16 @@
 """The arbiter on a rendered room: planted errors of a teacher are found, what is right is believed."""
 
+import numpy as np
 import pytest
 import torch
 from method_parts import FixedTeacher, frames_of
 
 from lumde.config import parse
 from lumde.data.augment import to_batch
+from lumde.engine.run import TrainConfig, train
+from lumde.errors import ConfigError
 from lumde.losses.arbiter import ArbiterConfig
+from lumde.media.images import read_image
 from lumde.methods import METHODS
 from lumde.methods.arbiter import Arbiter
 from lumde.nets.base import DepthNet
@@ -94,6 +98,40 @@ def test_rejected_pixels_are_not_learned(name, options, monkeypatch):
         name: term.item() for name, term in masked.items()
     }
     assert any(early[name] != late[name] for name in late)
+
+
+def test_a_run_stores_where_its_teacher_is_believed_in_the_end(tmp_path, monkeypatch):
+    """Each frame's own map, at the size of the training, whatever order the frames were trained in."""
+    data = {"name": "synthetic", "families": ["rooms"], "worlds": 2, "frames": 4, "height": 32, "width": 64}
+    shared = {
+        "student": {"name": "depth_small", "size": "tiny", "scales": 1},
+        "data": data,
+        "snippets": {"height": 32, "width": 64},
+        "loader": {"batch": 2},
+        "loop": {"steps": 2, "precision": "fp32"},
+    }
+    train(parse({"method": {"name": "supervised"}, **shared}, TrainConfig), tmp_path / "teacher", quiet=True)
+    asked = {}
+    judge = Arbiter.judge
+
+    def noted(self, frames, *more):
+        found = judge(self, frames, *more)
+        asked[frames.keys[0]] = found.rejected
+        return found
+
+    monkeypatch.setattr(Arbiter, "judge", noted)
+    method = {"name": "response", "arbiter": {"after_steps": 9, "margin": 0.0, "share": 0.0}}
+    values = {**shared, "method": method, "confidence": True}
+    values["teacher"] = {"name": "run", "path": str(tmp_path / "teacher")}
+    train(parse(values, TrainConfig), tmp_path / "run", quiet=True)
+    stored = {path.relative_to(tmp_path / "run" / "confidence") for path in tmp_path.glob("run/**/*.png")}
+    assert len(asked) == 4 and {f"{key}.png" for key in asked} == {path.as_posix() for path in stored}
+    for key, rejected in asked.items():
+        picture = read_image(tmp_path / "run" / "confidence" / f"{key}.png")[..., 0]
+        np.testing.assert_array_equal(picture, np.where(rejected[0, 0], 0, 255))
+    values["method"] = {"name": "response"}
+    with pytest.raises(ConfigError, match="confidence: needs an arbiter"):
+        train(parse(values, TrainConfig), tmp_path / "other", quiet=True)
 
 
 def test_the_log_shows_where_the_teacher_was_believed():

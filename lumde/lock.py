@@ -1,0 +1,31 @@
+"""One process at a time in a folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lumde.errors import UsageError
+
+WAIT_FOR_LOCK = 30.0  # seconds; a run that was just told to stop saves its state first
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; the system frees the lock of a process that dies.
+
+    Raises:
+        UsageError: another process works there, and does not end within WAIT_FOR_LOCK.
+    """
+    lock = FileLock(folder / ".lock", timeout=WAIT_FOR_LOCK)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(f"{folder}: another process is at work in it; let it end, or stop it") from error
+    except (NotImplementedError, OSError):
+        pass  # some network disks know no locks
+    try:
+        yield
+    finally:
+        lock.release()
