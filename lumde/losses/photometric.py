@@ -17,8 +17,7 @@ class MinimumReprojection(NamedTuple):
 
     loss: Float[Tensor, ""]  # mean of `error` over valid pixels, 0 if there are none
     identity_wins: Bool[Tensor, "b 1 h w"]  # auto-mask: True where valid and an unwarped source is best
-    used_share: Float[Tensor, ""]  # share of all pixels that are valid and not won by identity
-    error: Float[Tensor, "b 1 h w"]  # least error of each pixel, 0 where not valid
+    error: Float[Tensor, "b 1 h w"]  # what each pixel adds to it, 0 where not valid
 
 
 @full_precision
@@ -62,6 +61,7 @@ def minimum_reprojection(
     identity: Float[Tensor, "b _ h w"] | None = None,
     valid: Bool[Tensor, "b 1 h w"] | None = None,
     noise: Float[Tensor, "b _ h w"] | None = None,
+    learned: Float[Tensor, "b s h w"] | None = None,
 ) -> MinimumReprojection:
     """Take each pixel's best source, unwarped ones included, and average over valid pixels.
 
@@ -70,20 +70,22 @@ def minimum_reprojection(
         identity: errors of the unwarped sources; a pixel they win gives no gradient. None = no auto-mask.
         valid: pixels that count; None = all.
         noise: added to `identity` as it is, to break ties on static frames (Monodepth2: 1e-5 * normal draws).
+        learned: what the chosen source adds to the loss, e.g. its error times how far it is trusted; None =
+            its error. It is chosen by the errors alone, or a source would win by being trusted least.
 
     Source: Godard et al. 2019, arXiv:1806.01260, sec. 3.1 and 3.2 (eq. 4 and 5), auto-mask as in the released
     code: identity errors join the minimum.
     """
     if valid is None:
         valid = torch.ones_like(errors[:, :1], dtype=torch.bool)
-    error = torch.where(valid, errors, 0.0).amin(1, keepdim=True)
+    error, best = torch.where(valid, errors, 0.0).min(1, keepdim=True)
+    loss = error if learned is None else torch.where(valid, learned.gather(1, best), 0.0)
     identity_wins = torch.zeros_like(valid)
     if identity is not None:
         least_identity = (identity if noise is None else identity + noise).amin(1, keepdim=True)
         identity_wins = valid & (least_identity < error)
-        error = torch.where(identity_wins, least_identity, error)
-    used_share = (valid & ~identity_wins).float().mean()
-    return MinimumReprojection(error.sum() / valid.sum().clamp(min=1), identity_wins, used_share, error)
+        loss = torch.where(identity_wins, least_identity, loss)
+    return MinimumReprojection(loss.sum() / valid.sum().clamp(min=1), identity_wins, loss)
 
 
 def geometry_consistency(

@@ -18,7 +18,12 @@ from lumde.geometry.alignment import Search, find_motion, motion_distance, refin
 from lumde.geometry.pose import transform_from_motion, with_length_of
 from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.masked import masked_mean
-from lumde.losses.photometric import geometry_consistency, minimum_reprojection, reprojection_error
+from lumde.losses.photometric import (
+    MinimumReprojection,
+    geometry_consistency,
+    minimum_reprojection,
+    reprojection_error,
+)
 from lumde.losses.smoothness import edge_aware_smoothness
 from lumde.methods.motions import POSES, AlignedPose, PoseConfig, RecordedPose
 from lumde.models import build_pose_net, resize_disparity
@@ -150,14 +155,14 @@ class VideoTerms(nn.Module):
         for scale, disp in enumerate(output.disps):
             full = resize_disparity(disp, size)
             warped = self._warp(net.depth(full), batch, motions)
-            errors, weight = self._errors(warped, batch)
+            consistency = None
             if self.config.geometry_weight and scale == 0:
                 difference = self._depth_difference(net, warped, batch, run)
-                errors = errors * (1 - difference.detach())
                 seen = warped.inside.view_as(difference)
                 seen = seen if batch.mask is None else seen & batch.mask
                 geometry.append(masked_mean(difference, seen))
-            result = minimum_reprojection(errors, identity, weight, self._noise(identity))
+                consistency = 1 - difference.detach()
+            result = self._compared(warped, identity, consistency, batch)
             photometric.append(result.loss)
             smoothness.append(_smoothness(disp, batch) / 2**scale)
             if scale == 0:
@@ -240,27 +245,32 @@ class VideoTerms(nn.Module):
             batch.intrinsics.repeat_interleave(s, 0),
         )
 
-    def _errors(
-        self, warped: Warped, batch: FrameBatch
-    ) -> tuple[Float[Tensor, "b s h w"], Bool[Tensor, "b 1 h w"] | None]:
-        """Error of each source, and which target pixels count."""
+    def _compared(
+        self,
+        warped: Warped,
+        identity: Float[Tensor, "b s h w"] | None,
+        weights: Float[Tensor, "b s h w"] | None,
+        batch: FrameBatch,
+    ) -> MinimumReprojection:
+        """The photometric term: the best source of each pixel, or the mean of those that see it."""
         assert batch.sources is not None
         b, s = batch.sources.shape[:2]
         h, w = batch.image.shape[-2:]
         errors = reprojection_error(warped.image, batch.image.repeat_interleave(s, 0)).view(b, s, h, w)
-        inside = warped.inside.view(b, s, h, w)
-        valid = batch.mask
+        valid = None if batch.mask is None else _surrounded(batch.mask)
+        seen = torch.ones_like(errors, dtype=torch.bool)
         if self.config.out_of_view == "mask":
-            errors = torch.where(inside, errors, OUT_OF_VIEW)
-            seen = inside.any(1, keepdim=True)
-            valid = seen if valid is None else valid & seen
-        if not self.config.minimum:
-            errors = (
-                errors.mean(1, keepdim=True)
-                if self.config.out_of_view == "border"
-                else _mean_seen(errors, inside)
-            )
-        return errors, valid
+            seen = warped.inside.view(b, s, h, w)
+            anywhere = seen.any(1, keepdim=True)
+            valid = anywhere if valid is None else valid & anywhere
+        learned = None if weights is None else errors * weights
+        if self.config.minimum:
+            errors = torch.where(seen, errors, OUT_OF_VIEW)
+        else:
+            errors = _mean_seen(errors, seen)
+            learned = None if learned is None else _mean_seen(learned, seen)
+            identity = None if identity is None else _mean_seen(identity, seen)
+        return minimum_reprojection(errors, identity, valid, self._noise(identity), learned)
 
     def _depth_difference(
         self, net: DepthNet, warped: Warped, batch: FrameBatch, run: Callable[..., Any]
@@ -282,6 +292,11 @@ def _smoothness(disp: Tensor, batch: FrameBatch) -> Tensor:
     image = F.interpolate(batch.image, size, mode="area")
     valid = None if batch.mask is None else F.interpolate(batch.mask.float(), size, mode="area") == 1
     return edge_aware_smoothness(disp, image, valid)
+
+
+def _surrounded(mask: Bool[Tensor, "b 1 h w"]) -> Bool[Tensor, "b 1 h w"]:
+    """Valid pixels with valid neighbours alone: SSIM looks at 3x3."""
+    return F.max_pool2d((~mask).float(), 3, 1, 1) == 0
 
 
 def _mean_seen(errors: Tensor, inside: Tensor) -> Tensor:

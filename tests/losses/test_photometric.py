@@ -107,7 +107,6 @@ def test_minimum_by_hand():
     torch.testing.assert_close(result.error, row(0.2, 0.05, 0.4, 0.2))
     assert result.identity_wins.flatten().tolist() == [False, True, True, False], "a tie goes to the warp"
     assert result.loss.item() == pytest.approx(0.85 / 4)
-    assert result.used_share.item() == 0.5
 
 
 def test_valid_pixels_alone_count():
@@ -115,8 +114,16 @@ def test_valid_pixels_alone_count():
     valid = torch.tensor([True, False, True, False]).view(1, 1, 1, -1)
     result = minimum_reprojection(errors, identity, valid)
     assert result.loss.item() == pytest.approx((0.3 + 0.4) / 2)
-    assert result.used_share.item() == 0.25
     assert result.error.flatten().tolist() == [0.3, 0.0, 0.4, 0.0]
+
+
+def test_a_source_is_not_chosen_for_being_trusted_little():
+    """Errors .10 and .05 trusted by .1 and .95: the second is the better one, and adds .0475."""
+    errors = torch.cat([row(0.10, 0.05), row(0.05, 0.30)], 1)
+    learned = errors * torch.cat([row(0.1, 0.3), row(0.95, 0.5)], 1)
+    result = minimum_reprojection(errors, row(0.9, 0.02), learned=learned)
+    torch.testing.assert_close(result.error, row(0.0475, 0.02))
+    assert result.identity_wins.flatten().tolist() == [False, True], "nor is the auto-mask passed by it"
 
 
 def test_noise_breaks_ties():
@@ -134,7 +141,6 @@ def test_nothing_valid_is_zero_with_a_zero_gradient(bad):
     assert result.loss == 0
     result.loss.backward()
     assert (errors.grad == 0).all()
-    assert result.used_share == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 2, 3), (2, 3, 4, 5)])
@@ -144,20 +150,15 @@ def test_minimum_agrees_with_a_loop(shape, masked):
     b, s, h, w = shape
     valid = torch.rand(b, 1, h, w, generator=torch.Generator().manual_seed(5)) < 0.6 if masked else None
     result = minimum_reprojection(errors, identity, valid)
-    total, count, used = 0.0, 0, 0
+    total, count = 0.0, 0
     for i in range(b):
         for y in range(h):
             for x in range(w):
                 if masked and not valid[i, 0, y, x]:
                     continue
                 best, best_identity = min(errors[i, :, y, x]), min(identity[i, :, y, x])
-                total, count, used = (
-                    total + min(best, best_identity),
-                    count + 1,
-                    used + (best <= best_identity),
-                )
+                total, count = total + min(best, best_identity), count + 1
     torch.testing.assert_close(result.loss, total / count)
-    assert result.used_share.item() == pytest.approx(float(used) / (b * h * w))
 
 
 def test_minimum_gradient():

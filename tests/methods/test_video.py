@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lumde.config import parse
+from lumde.geometry.warp import Warped
+from lumde.losses.photometric import reprojection_error
 from lumde.methods.photometric import Photometric
 from lumde.methods.video import FREE_DRIFT, VideoTerms
 from lumde.nets.depth_small import DepthSmall
@@ -182,7 +184,7 @@ def test_masked_pixels_enter_no_term() -> None:
     output = net(batch.jittered)
     first = terms(net, output, batch, plain_run).terms["photometric"]
     batch.image = batch.image.clone()
-    batch.image[..., :14] = 0  # two columns away from the border: SSIM looks at neighbours
+    batch.image[..., :16] = 0
     second = terms(net, output, batch, plain_run).terms["photometric"]
     torch.testing.assert_close(first, second)
 
@@ -200,6 +202,38 @@ def test_geometry_consistency_sees_two_depths_that_disagree() -> None:
     batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
     result = video(geometry_weight=0.5)(net, net(batch.jittered), batch, plain_run)
     assert 0 < result.terms["geometry"] <= 0.5
+
+
+@pytest.mark.parametrize("minimum", [True, False])
+@pytest.mark.parametrize("out_of_view", ["border", "mask"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_photometric_term_agrees_with_a_loop(minimum: bool, out_of_view: str, weighted: bool) -> None:
+    generator = torch.Generator().manual_seed(8)
+    batch = small_batch()
+    batch.mask = torch.rand(2, 1, 32, 64, generator=generator) > 0.01
+    terms = video(minimum=minimum, out_of_view=out_of_view).eval()
+    image = batch.sources.flatten(0, 1) * 0.7 + 0.3 * batch.image.repeat_interleave(2, 0)
+    inside = torch.rand(4, 1, 32, 64, generator=generator) > 0.4
+    identity = terms._identity(batch) * torch.rand(2, 2, 32, 64, generator=generator)
+    trust = torch.rand(2, 2, 32, 64, generator=generator) if weighted else None
+    unused = {"grid": torch.zeros(4, 32, 64, 2), "source_depth": inside.float(), "bad": torch.tensor(0)}
+    result = terms._compared(Warped(image, inside, **unused), identity, trust, batch)
+    errors = reprojection_error(image, batch.image.repeat_interleave(2, 0)).view(2, 2, 32, 64)
+    values = []
+    for b, y, x in itertools.product(range(2), range(32), range(64)):
+        around = batch.mask[b, 0, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        used = [s for s in range(2) if out_of_view == "border" or inside.view(2, 2, 32, 64)[b, s, y, x]]
+        if not around.all() or not used:
+            continue
+        plain = [errors[b, s, y, x].item() for s in used]
+        learned = [plain[i] * (trust[b, s, y, x].item() if weighted else 1) for i, s in enumerate(used)]
+        still = [identity[b, s, y, x].item() for s in (range(2) if minimum else used)]
+        if minimum:
+            moved, rest, added = min(plain), min(still), learned[plain.index(min(plain))]
+        else:
+            moved, rest, added = (sum(found) / len(used) for found in (plain, still, learned))
+        values.append(rest if rest < moved else added)
+    assert result.loss.item() == pytest.approx(sum(values) / len(values), rel=1e-5)
 
 
 @pytest.mark.parametrize(
