@@ -6,7 +6,9 @@ pass. So inputs are checked before it, and buffers are put back when a step is t
 
 import statistics
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +31,8 @@ class Guard:
     in_a_row: int = 0
     rewinds: int = 0
     last_reason: str = ""
-    losses: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    terms: frozenset[str] = frozenset()  # of the losses
+    # By the terms that they sum: other terms are another loss, and a critic may speak every few steps only.
+    losses: dict[tuple[str, ...], deque[float]] = field(default_factory=dict)
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))  # True = thrown away
 
     def note_bad(self, reason: str) -> None:
@@ -45,21 +47,19 @@ class Guard:
         else:
             self.bad_steps += 1
 
-    def note_good(self, loss: float) -> None:
-        """Count a step that was taken."""
+    def note_good(self, loss: float, terms: tuple[str, ...] = ()) -> None:
+        """Count a step that was taken, with the loss that these terms sum to."""
         self.in_a_row = 0
         self.recent.append(False)
-        self.losses.append(loss)
+        self.losses.setdefault(terms, deque(maxlen=WINDOW)).append(loss)
 
-    def is_spike(self, loss: float, terms: frozenset[str] = frozenset()) -> bool:
-        """Tell whether a finite loss is far outside what was seen lately; other terms are another loss."""
-        if terms != self.terms:
-            self.terms = terms
-            self.losses.clear()
-        if len(self.losses) < WINDOW // 2:
+    def is_spike(self, loss: float, terms: tuple[str, ...] = ()) -> bool:
+        """Tell whether a finite loss is far outside what the same terms summed to lately."""
+        losses = self.losses.get(terms, ())
+        if len(losses) < WINDOW // 2:
             return False
-        middle = statistics.median(self.losses)
-        spread = statistics.median(abs(value - middle) for value in self.losses)
+        middle = statistics.median(losses)
+        spread = statistics.median(abs(value - middle) for value in losses)
         return abs(loss - middle) > max(SPIKE_FACTOR * abs(middle), 50 * spread)
 
     @property
@@ -76,6 +76,22 @@ class Guard:
             "spikes": self.spikes,
             "rewinds": self.rewinds,
         }
+
+    def state(self) -> dict[str, Any]:
+        """All that later decisions stand on, as plain values."""
+        losses = [[list(terms), list(values)] for terms, values in self.losses.items()]
+        recent = [int(bad) for bad in self.recent]
+        memory = {"in_a_row": self.in_a_row, "last_reason": self.last_reason, "recent": recent}
+        return {**self.counts(), **memory, "losses": losses}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> "Guard":
+        """The guard that answered `state`."""
+        guard = cls(**{name: value for name, value in state.items() if name not in ("losses", "recent")})
+        guard.recent.extend(map(bool, state.get("recent", ())))
+        for terms, values in state.get("losses", ()):
+            guard.losses[tuple(terms)] = deque(values, maxlen=WINDOW)
+        return guard
 
 
 def bad_field(batch: FrameBatch) -> str | None:

@@ -7,9 +7,8 @@ ends in the same bits as one that was not (same machine class, same thread count
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,50 +18,16 @@ from lumde.engine import checkpoint
 from lumde.engine.average import MovingAverage
 from lumde.engine.guard import Guard, bad_field, copy_buffers, restore_buffers
 from lumde.engine.log import RunLog, to_numbers
+from lumde.engine.loop_config import LoopConfig
+from lumde.engine.notes import late_terms
 from lumde.engine.optimize import OptimizerConfig, make_optimizer, set_rate
 from lumde.engine.pace import Pace
-from lumde.engine.plateau import Plateau, PlateauConfig
+from lumde.engine.plateau import Plateau
 from lumde.engine.signals import StopRequest
 from lumde.errors import NumericsError
 from lumde.methods.base import Method
 from lumde.models import DepthModel
 from lumde.structures import FrameBatch
-
-
-@dataclass(kw_only=True)
-class LoopConfig:
-    """Budget, cadences and number format."""
-
-    steps: int = 0  # 0 = follow from `minutes`
-    minutes: float = 0.0  # training time; turned into steps once the first steps were timed
-    seed: int = 0
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    channels_last: bool = True
-    keep_checkpoints: int = checkpoint.KEEP  # the newest ones
-    freeze_norm: bool = False  # BatchNorm keeps the statistics it came with, e.g. while adapting to one clip
-    ema: float = 0.0  # decay of averaged weights, 0 = off; averaged weights are what is shipped
-    log_every_steps: int = 20
-    picture_every_steps: int = 500
-    checkpoint_every_steps: int = 500
-    validate_every_steps: int = 0  # 0 = only at the end
-    plateau: PlateauConfig | None = None  # train until validation gains nothing; `steps` is then the most
-
-    def __post_init__(self) -> None:
-        if (self.steps > 0) == (self.minutes > 0):
-            raise ValueError("give either steps or minutes, as a positive number")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema must be in [0, 1), found {self.ema}")
-        if min(self.log_every_steps, self.picture_every_steps, self.checkpoint_every_steps) < 1:
-            raise ValueError("log_, picture_ and checkpoint_every_steps must be at least 1")
-        if self.plateau and not self.steps:
-            raise ValueError("plateau needs steps: the most that may be trained")
-        if self.plateau and self.plateau.decay_steps >= self.steps:
-            raise ValueError(
-                f"plateau.decay_steps: {self.plateau.decay_steps}, steps allows {self.steps} in all"
-            )
-        if self.keep_checkpoints < 1:
-            raise ValueError(f"keep_checkpoints: at least 1, found {self.keep_checkpoints}")
 
 
 class Loop:
@@ -129,7 +94,7 @@ class Loop:
         return 0 < self.steps <= self.step
 
     def train_step(self, batch: dict[str, FrameBatch]) -> dict[str, float]:
-        """One step of every phase. A step with bad numbers leaves no trace in weights, moments or buffers."""
+        """One step of every phase; one with bad numbers ends it, and leaves no trace of its own anywhere."""
         torch.manual_seed(_step_seed(self.config.seed, self.step))
         self._to_training()
         for name, frames in batch.items():
@@ -137,18 +102,20 @@ class Loop:
                 self.guard.note_bad(f"batch: non-finite {name}.{field} ({_names(batch)})")
                 return {"loss": math.nan}
         values: dict[str, float] = {}
+        summed: tuple[str, ...] = ()
         for phase in self.optimizers:
             buffers = copy_buffers(self.method)
             terms = self.method.terms(batch, phase, self.step)
             if not terms:  # e.g. the critic during its warm-up
                 continue
+            summed = summed or tuple(terms)  # those of the first phase
             numbers, reason = self._minimise(phase, terms)
             values |= numbers
             if reason:
                 restore_buffers(self.method, buffers)
                 self.guard.note_bad(f"{reason} ({_names(batch)})")
                 return values
-        self.guard.note_good(values["loss"])
+        self.guard.note_good(values["loss"], summed)
         if self.averaged is not None:
             self.averaged.update_parameters(self.method.student)
         return values
@@ -173,7 +140,7 @@ class Loop:
             return numbers, f"{phase}: loss is {total}"
         if numbers.get("bad_grid"):
             return numbers, f"{phase}: {numbers['bad_grid']:.0f} non-finite sampling positions"
-        if phase == self.method.phases[0] and self.guard.is_spike(total, frozenset(terms)):
+        if phase == self.method.phases[0] and self.guard.is_spike(total, tuple(terms)):
             return numbers, f"spike: loss {total:.3g}"
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -226,8 +193,8 @@ class Loop:
         facts = {
             "steps": self.steps,
             "seconds": self.seconds,
-            "guard": self.guard.counts(),
-            "losses": list(self.guard.losses),
+            "wait": self.total_wait,
+            "guard": self.guard.state(),
             "plateau": self.plateau.state() if self.plateau else None,
         }
         return checkpoint.TrainState(self.step, tensors, facts)
@@ -246,8 +213,8 @@ class Loop:
         if self.steps:
             self.pace = Pace(0.0)  # what was fixed stays
         self.seconds = float(state.facts["seconds"])
-        self.guard = Guard(**state.facts["guard"])
-        self.guard.losses.extend(state.facts["losses"])
+        self.total_wait = float(state.facts.get("wait", 0.0))
+        self.guard = Guard.restored(state.facts["guard"])
         if self.plateau and state.facts.get("plateau"):
             self.plateau.restore(state.facts["plateau"])
 
@@ -259,7 +226,11 @@ class Loop:
         if (total := self.pace.total(self.step, seconds, self.seconds)) is not None:
             self.steps = total
             log.set_total(total)
-            log.say(f"{self.config.minutes:g} minutes hold {total} steps")
+            for note in (
+                f"{self.config.minutes:g} minutes hold {total} steps",
+                *late_terms(total, self.method),
+            ):
+                log.say(note)
 
     def _rewind(self, checkpoints: Path, log: RunLog) -> None:
         """Return once to the last good weights and go on with later batches; a second time, give up."""

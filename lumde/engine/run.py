@@ -19,7 +19,8 @@ from lumde.engine.confidence import FOLDER as CONFIDENCE
 from lumde.engine.confidence import write_confidence
 from lumde.engine.devices import environment, network_dtype, pick_device
 from lumde.engine.log import RunLog
-from lumde.engine.loop import Loop, LoopConfig
+from lumde.engine.loop import Loop
+from lumde.engine.loop_config import LoopConfig
 from lumde.engine.notes import late_terms, teacher_notes
 from lumde.engine.optimize import OptimizerConfig
 from lumde.engine.validate import Validation, ValidationConfig

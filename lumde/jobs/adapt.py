@@ -14,7 +14,7 @@ from typing import Any
 from lumde.data.frames import Frames
 from lumde.data.prepare import PrepareOptions, prepare
 from lumde.data.snippets import SnippetConfig, Snippets
-from lumde.engine.loop import LoopConfig
+from lumde.engine.loop_config import LoopConfig
 from lumde.engine.run import Finish, load_config, train
 from lumde.errors import DataError
 from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import torch
 from torch import nn
@@ -68,7 +69,31 @@ def test_gives_up_when_more_than_one_step_in_a_hundred_is_bad() -> None:
 def test_a_new_term_is_no_spike() -> None:
     guard = Guard()
     for _ in range(150):
-        assert not guard.is_spike(0.1, frozenset({"a"}))
-        guard.note_good(0.1)
-    assert guard.is_spike(5.0, frozenset({"a"}))
-    assert not guard.is_spike(5.0, frozenset({"a", "b"}))
+        assert not guard.is_spike(0.1, ("a",))
+        guard.note_good(0.1, ("a",))
+    assert guard.is_spike(5.0, ("a",))
+    assert not guard.is_spike(5.0, ("a", "b"))
+
+
+def test_a_term_that_joins_every_few_steps_leaves_the_guard_awake() -> None:
+    guard = Guard()
+    for step in range(500):
+        terms = ("a", "critic") if step % 4 == 3 else ("a",)
+        guard.note_good(3.0 if step % 4 == 3 else 0.1, terms)
+    assert guard.is_spike(5.0, ("a",)) and not guard.is_spike(5.0, ("a", "critic"))
+    assert guard.is_spike(50.0, ("a", "critic"))
+
+
+def test_a_stored_guard_decides_as_the_one_that_went_on() -> None:
+    guard = Guard()
+    for step in range(990):
+        guard.note_good(0.1 + 0.001 * (step % 7), ("a",))
+    for _ in range(7):
+        guard.note_bad("spike: loss 9")
+    for _ in range(3):
+        guard.note_bad("batch: non-finite main.image")
+    restored = Guard.restored(json.loads(json.dumps(guard.state())))
+    assert restored == guard and not guard.lost
+    assert restored.is_spike(5.0, ("a",)) and not Guard(**guard.counts()).is_spike(5.0, ("a",))
+    restored.note_bad("spike: loss 9")
+    assert restored.lost, "eleven of the last thousand"
