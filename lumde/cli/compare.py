@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-EXAMPLE = "lumde compare study.yaml --out studies/rooms"
+EXAMPLE = "lumde compare studies/rooms.yaml --out studies/out/rooms"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

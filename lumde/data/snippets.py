@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from lumde.data.base import FrameDataset
 from lumde.data.damage import Damage
 from lumde.data.resize import resize_depth, resize_ids, resize_image, resize_mask, thumbnail
-from lumde.errors import DataError
+from lumde.errors import ConfigError, DataError
 from lumde.geometry.camera import resize_intrinsics
 from lumde.structures import RIGHT, Frame, FrameKey
 
@@ -65,6 +65,8 @@ class Snippets(Dataset[dict[str, Any]]):
         self.fields = self._fields_to_read(fields)
         self.report: dict[str, int] = {}
         self.damage = Damage(len(dataset.targets))
+        if config.min_motion and dataset.changes:
+            raise ConfigError("snippets.min_motion looks at the first epoch alone; data.fresh brings others")
         self._indices = self._usable()
         self._kept: dict[int, dict[str, Any]] = {}
 

@@ -85,7 +85,7 @@ class Synthetic(FrameDataset):
         self._studio = Studio(config.height, config.width, config.processes)
         self._clips: dict[str, Clip] = {}
         self._frames: dict[str, tuple[int, ...]] = {}  # that were rendered of each world, by their positions
-        self.expected = None
+        self.expected, self.changes = None, config.fresh > 0
         if config.test_set:
             test_set = TEST_SETS[config.test_set]
             self.expected = test_set.worlds * len(test_set.frames)

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lumde.files import read_json, write_json
 from lumde.methods.base import Method
+from lumde.structures import FrameBatch
 from lumde.teachers.base import Teacher
+from lumde.teachers.foreign import polarity
 
+MOST_OUTSIDE = 0.5  # of a teacher's depths beyond the student's range
 FOUND = "teacher.json"  # in a run folder: what the teacher found out when the run began
 
 
@@ -21,8 +25,8 @@ def late_terms(steps: int, method: Method) -> list[str]:
     ]
 
 
-def teacher_notes(teacher: Teacher, images: Float[Tensor, "b 3 h w"], out: Path) -> list[str]:
-    """What a teacher has to say of the pictures that a run goes on with; what it found at first stays so.
+def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Path) -> list[str]:
+    """What there is to say of a teacher on frames that a run goes on with; what it found at first stays so.
 
     Raises:
         ResourceError: the disk has no room for the maps that the teacher shall keep.
@@ -30,7 +34,31 @@ def teacher_notes(teacher: Teacher, images: Float[Tensor, "b 3 h w"], out: Path)
     file = out / FOUND
     if file.exists():
         teacher.restore(read_json(file))
-    notes = teacher.begin(images)
+    notes = teacher.begin(frames.image)
+    with method.autocast(frames.image), torch.no_grad():
+        depth = teacher.look(frames)
+    notes += _doubts(teacher, depth, method.student.config.limits)
     if state := teacher.state():
         write_json(file, state)
+    return notes
+
+
+def _doubts(teacher: Teacher, depth: Float[Tensor, "b 1 h w"], limits: tuple[float, float]) -> list[str]:
+    """What looks wrong about a teacher's depth: most of it beyond the student's range, or upside down."""
+    there = depth.isfinite() & (depth > 0)
+    if not there.any():
+        return ["teacher: knows no depth of the first frames"]
+    known, notes, (low, high) = depth[there], [], limits
+    outside = float(((known < low) | (known > high)).float().mean())
+    if outside > MOST_OUTSIDE:
+        notes.append(
+            f"teacher: {outside:.0%} of its depths (median {float(known.median()):.3g}) lie outside of the "
+            f"student's range, {low:g} to {high:g}: set student.min_depth and student.max_depth"
+        )
+    disparity = torch.where(there, 1 / depth, 0.0)  # a hole mostly is sky
+    if "depth" not in teacher.gives and polarity(disparity) == "depth":  # networks look at themselves
+        notes.append(
+            "teacher: its maps call near what is low in a picture far; if they hold disparity, set "
+            "teacher.answers=disparity"
+        )
     return notes

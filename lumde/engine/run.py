@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from lumde.config import dump, load, parse, parse_part, to_dict
+from lumde.config import dump, load, parse_part, to_dict
 from lumde.data import DATASETS
 from lumde.data.augment import AugmentConfig
 from lumde.data.base import FrameDataset
@@ -23,10 +23,12 @@ from lumde.engine.loop import Loop
 from lumde.engine.loop_config import LoopConfig
 from lumde.engine.notes import late_terms, teacher_notes
 from lumde.engine.optimize import OptimizerConfig
+from lumde.engine.same import require_same
 from lumde.engine.validate import Validation, ValidationConfig
 from lumde.errors import ConfigError
-from lumde.files import claim_output, parse_yaml, read_text, require_unused, write_json, write_text
+from lumde.files import claim_output, require_unused, write_json, write_text
 from lumde.lock import locked
+from lumde.losses.arbiter import LEAST_DIRECTIONS
 from lumde.methods import METHODS
 from lumde.methods.base import Method
 from lumde.methods.video import VideoTerms
@@ -37,7 +39,6 @@ from lumde.registry import Named, build, choice
 from lumde.teachers import TEACHERS, Teacher
 
 Finish = Callable[[DepthModel], DepthModel]
-FREE_TO_CHANGE = ("log_every_steps", "picture_every_steps", "checkpoint_every_steps", "validate_every_steps")
 
 
 @dataclass(kw_only=True)
@@ -138,7 +139,7 @@ def _notes(config: TrainConfig, parts: Parts, step: int, damaged: Iterable[str],
     notes = [f"skipped a damaged checkpoint: {problem}" for problem in damaged]
     notes += late_terms(config.loop.steps, parts.method)
     if parts.teacher is not None:
-        notes += teacher_notes(parts.teacher, parts.streams["main"].at(step).image, out)
+        notes += teacher_notes(parts.method, parts.teacher, parts.streams["main"].at(step), out)
     return notes
 
 
@@ -157,6 +158,7 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     for module in method.modules():
         if isinstance(module, VideoTerms):
             module.stereo = config.snippets.stereo
+    method.check()
     model = DepthModel(_model_config(config, method), build_net(config.student))
     validation = (
         Validation.build(config.validation, config.snippets, method, model) if config.validation else None
@@ -189,6 +191,10 @@ def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -
         )
     if config.confidence and method.arbiter is None:
         raise ConfigError("confidence: needs an arbiter, which doubts the teacher: set method.arbiter={}")
+    if method.arbiter is not None and len(config.snippets.offsets) < LEAST_DIRECTIONS:
+        raise ConfigError(
+            f"method.arbiter: needs {LEAST_DIRECTIONS} snippets.offsets: one source proves nothing"
+        )
     if teacher is None:
         return
     if lacking := set(method.teacher_gives) - set(teacher.gives):
@@ -245,25 +251,6 @@ def _phase_optimizers(config: TrainConfig, method: Method) -> dict[str, Optimize
     if unknown := set(config.phases) - set(method.phases):
         raise ConfigError(f"phases.{unknown.pop()}: unknown, this method has {', '.join(method.phases)}")
     return {phase: config.phases.get(phase, config.optimizer) for phase in method.phases}
-
-
-def require_same(config: TrainConfig, path: Path) -> None:
-    """Refuse to resume under another config, apart from cadences that cannot change the result."""
-    # What an earlier version did not know of is off by default.
-    old, new = to_dict(parse(parse_yaml(read_text(path), str(path)), TrainConfig)), to_dict(config)
-    for values in (old, new):
-        for key in FREE_TO_CHANGE:
-            values["loop"].pop(key, None)
-        values["loader"].pop("workers", None)
-    if different := _differences(old, new, ""):
-        raise ConfigError("resume: the config is not the one this run began with:\n" + "\n".join(different))
-
-
-def _differences(old: Any, new: Any, path: str) -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = list(dict.fromkeys([*old, *new]))
-        return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{path}.{k}".lstrip("."))]
-    return [] if old == new else [f"  {path}: was {old!r}, is {new!r}"]
 
 
 def _result(config: TrainConfig, loop: Loop, validation: Validation | None) -> dict[str, Any]:

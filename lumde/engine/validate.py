@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from lumde.data import DATASETS
-from lumde.data.base import FrameDataset
+from lumde.data.base import FrameDataset, Selected
 from lumde.data.loader import Batches, LoaderConfig
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine.log import to_numbers
@@ -49,14 +49,14 @@ class Validation:
         cls, config: ValidationConfig, snippets: SnippetConfig, method: Method, model: DepthModel
     ) -> "Validation":
         """Open the validation set; frames are thinned evenly to `max_frames`."""
-        dataset: FrameDataset = build(DATASETS, config.data)
-        stride = max(1, -(-len(dataset.targets) // config.max_frames))
-        dataset.targets = dataset.targets[::stride]
+        whole: FrameDataset = build(DATASETS, config.data)
+        stride = max(1, -(-len(whole.targets) // config.max_frames))
+        dataset = Selected(whole, whole.targets[::stride])
         return cls(method, model, dataset, _batches(method, dataset, snippets), config.align)
 
     @torch.no_grad()
     def __call__(self) -> dict[str, float]:
-        """Evaluate the model as the loop last refreshed it, and the method's terms as it stands."""
+        """Evaluate the model as the loop last refreshed it, and the terms that the method begins with."""
         values: dict[str, float] = {}
         self.method.eval()
         if self.batches is not None:

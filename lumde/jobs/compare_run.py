@@ -15,7 +15,8 @@ import torch
 
 from lumde.config import parse, to_dict
 from lumde.data.base import FrameDataset
-from lumde.engine.run import TrainConfig, load_config, require_same, train
+from lumde.engine.run import TrainConfig, load_config, train
+from lumde.engine.same import require_same
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.files import read_json, write_json
 from lumde.jobs.study import replaced

@@ -43,8 +43,8 @@ def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
 
 def scaled(model: DepthModel, factor: float, unit: Unit) -> DepthModel:
     """The same network with all depths multiplied, by way of its limits."""
-    limits = ("min_depth", "max_depth", "start_depth")
-    net = replace(model.config.net, **{name: getattr(model.config.net, name) * factor for name in limits})
+    own = model.config.net.architecture()  # it has its weights: where they began does not matter
+    net = replace(own, min_depth=own.min_depth * factor, max_depth=own.max_depth * factor)
     config = replace(model.config, net=net, unit=unit)
     copy = DepthModel(config, build_net(net))
     copy.net.load_state_dict(model.net.state_dict())

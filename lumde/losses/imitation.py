@@ -53,7 +53,7 @@ def scale_invariant(
     valid: Bool[Tensor, "b 1 h w"] | None = None,
     share: float = 0.5,
 ) -> Float[Tensor, ""]:
-    """mean e^2 - share (mean e)^2 of the log difference e, per image, then the mean over images.
+    """mean e^2 - share (mean e)^2 of the log difference e, per image, then the mean over images with pixels.
 
     Args:
         pred_depth: > 0.
@@ -68,7 +68,8 @@ def scale_invariant(
     error = use * (torch.where(valid, pred_depth, 1.0) / torch.where(valid, target_depth, 1.0)).log()
     count = use.sum((1, 2, 3)).clamp(min=1)
     mean, squares = error.sum((1, 2, 3)) / count, error.square().sum((1, 2, 3)) / count
-    return (squares - share * mean.square()).mean()
+    known = use.sum((1, 2, 3)) > 0
+    return (squares - share * mean.square()).sum() / known.sum().clamp(min=1)  # unknown ones add nothing
 
 
 def affine_invariant(

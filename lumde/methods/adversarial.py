@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lumde.errors import ConfigError
 from lumde.losses.adversarial import critic_loss, gradient_penalty, student_loss
 from lumde.losses.arbiter import ArbiterConfig
 from lumde.losses.pairwise import depth_nodes, pairwise_affinity
@@ -27,9 +28,10 @@ from lumde.methods.base import (
     known_depth,
     require_teacher,
 )
-from lumde.methods.video import VideoConfig, VideoTerms
+from lumde.methods.video import VideoTerms
+from lumde.methods.video_config import VideoConfig
 from lumde.nets import CRITICS
-from lumde.nets.base import DepthNet
+from lumde.nets.base import STRIDE, DepthNet, normalised
 from lumde.registry import Named, build, choice
 from lumde.structures import DepthOutput, FrameBatch, Unit
 from lumde.teachers.base import Teacher
@@ -75,6 +77,11 @@ class Adversarial(Method):
                 raise ValueError(f"critic_every_steps: at least 1, found {self.critic_every_steps}")
             if self.video_weight and self.video is None:
                 raise ValueError("video_weight needs a video section with a pose network")
+            weights = (self.pixel_weight, self.pair_weight, self.holistic_weight, self.video_weight)
+            if not any(weights):
+                raise ValueError(
+                    "weights of pixel, pair, holistic and video are all 0: nothing to learn from"
+                )
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Join student, frozen teacher, critic and the student's pose network."""
@@ -88,6 +95,8 @@ class Adversarial(Method):
             Arbiter(config.arbiter, student, self.run) if config.arbiter and self.imitates else None
         )
         self.needs = self.video.needs if self.video else ("sources",) if self.arbiter else ()
+        if self.compares_features:
+            self.multiple = STRIDE  # maps of both networks then show the same pixels
         self._seen: _Seen | None = None  # of the last student phase
 
     @property
@@ -100,6 +109,12 @@ class Adversarial(Method):
     def imitates(self) -> bool:
         """False when every teacher term is off: the undistilled row of an ablation."""
         return bool(self.config.pixel_weight or self.config.pair_weight or self.config.holistic_weight)
+
+    @property
+    def compares_features(self) -> bool:
+        """Whether the pair term is one of encoder maps; of depth maps where the teacher has no others."""
+        gives = self.teacher.gives if self.teacher is not None else ()
+        return bool(self.config.pair_weight) and "features" in gives
 
     def trainable(self, phase: str) -> Iterable[nn.Parameter]:
         """Student and its pose network, or the critic."""
@@ -131,12 +146,13 @@ class Adversarial(Method):
         assert self.teacher is not None
         student = self.student.depth(output.disp)
         features: tuple[Tensor, ...] = ()
-        if self.config.pair_weight and "features" in self.teacher.gives:
+        if self.compares_features and self.teacher.one_pass:
             teacher, features = self.run(self.teacher.depth_and_features, frames.image)
+            teacher, valid = known_depth(teacher, frames.mask)
         else:
-            with self.autocast(frames.image):
-                teacher = self.teacher.look(frames)
-        teacher, valid = known_depth(teacher, frames.mask)
+            teacher, valid = self._look(frames)
+            if self.compares_features:
+                features = self.run(self.teacher.features, frames.image)
         if self.arbiter and self.arbiter.speaks_at(step):
             valid = self.arbiter.believed(frames, student, teacher, valid)
         self._seen = _Seen(frames, teacher, student.detach(), valid)
@@ -153,7 +169,7 @@ class Adversarial(Method):
             terms["pair"] = self.config.pair_weight * pair
         if self._critic_at(step):
             assert self.critic is not None
-            scores = self.run(self.critic, self._maps(student, teacher, valid))
+            scores = self.run(self.critic, self._maps(student, teacher, valid, frames))
             terms["holistic"] = self.config.holistic_weight * student_loss(scores)
         return terms
 
@@ -174,7 +190,9 @@ class Adversarial(Method):
         """WGAN-GP: teacher maps are real, student maps are fake."""
         assert self.critic is not None
         seen = self._depths(frames)
-        real, fake = (self._maps(depth, seen.teacher, seen.valid) for depth in (seen.teacher, seen.student))
+        real, fake = (
+            self._maps(depth, seen.teacher, seen.valid, frames) for depth in (seen.teacher, seen.student)
+        )
         real_scores, fake_scores = self.run(self.critic, real), self.run(self.critic, fake)
         self.monitors |= {
             "score_real": real_scores.detach().mean(),
@@ -193,20 +211,32 @@ class Adversarial(Method):
             return self._seen
         with torch.no_grad():
             student = self.student.depth(self.run(self.student, frames.jittered).disp)
-        teacher, valid = known_depth(self.teacher.look(frames), frames.mask)
+        teacher, valid = self._look(frames)
         return _Seen(frames, teacher, student, valid)
 
-    def _maps(self, depth: Tensor, teacher: Tensor, mask: Tensor | None) -> Float[Tensor, "b 1 h w"]:
+    def _look(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Tensor | None]:
+        """The teacher's depth, and the pixels that count."""
+        assert self.teacher is not None
+        with self.autocast(frames.image):
+            return known_depth(self.teacher.look(frames), frames.mask)
+
+    def _maps(
+        self, depth: Tensor, teacher: Tensor, mask: Tensor | None, frames: FrameBatch
+    ) -> Float[Tensor, "b c h w"]:
         """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone.
 
-        Masked pixels enter no statistic and are 0 in every map.
+        Masked pixels enter no statistic and are 0 in every map. A critic of 4 channels sees the picture too.
         """
         use = torch.ones_like(teacher) if mask is None else mask.to(teacher.dtype)
         count = use.sum((1, 2, 3), keepdim=True).clamp(min=1)
         log_teacher = teacher.log()
         mean = (use * log_teacher).sum((1, 2, 3), keepdim=True) / count
         spread = ((use * (log_teacher - mean).square()).sum((1, 2, 3), keepdim=True) / count).sqrt()
-        return use * (depth.log() - mean) / spread.clamp(min=1e-3)
+        maps = use * (depth.log() - mean) / spread.clamp(min=1e-3)
+        assert self.critic is not None
+        if self.critic.config.channels == 1:
+            return maps
+        return torch.cat([maps, normalised(frames.image)], 1)
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
         """Input, student, teacher and their difference, warped source and auto-mask: whatever there is."""
@@ -214,7 +244,7 @@ class Adversarial(Method):
         output = self.run(self.student, frames.image)
         student = self.student.depth(output.disp)
         if self.teacher is not None:
-            shown = imitation_pictures(frames, student, known_depth(self.teacher.look(frames), None)[0])
+            shown = imitation_pictures(frames, student, self._look(frames)[0])
         else:
             shown = {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
         if self.video:
@@ -223,10 +253,24 @@ class Adversarial(Method):
 
     @property
     def unit(self) -> Unit:
-        """The student inherits the teacher's scale, or that of recorded poses."""
-        if self.imitates and self.teacher is not None:
+        """The teacher's where its scale is learned, else that of recorded motion."""
+        if self._takes_scale and self.teacher is not None:
             return self.teacher.unit
         return self.video.unit if self.video else "relative"
+
+    @property
+    def _takes_scale(self) -> bool:
+        """Pairs know no common factor of depth; pixels and the critic's maps do."""
+        return bool(self.config.pixel_weight or self.config.holistic_weight)
+
+    def check(self) -> None:
+        """Refuse two scales at once: that of recorded metres and a teacher's own."""
+        metric = self.video is not None and self.video.unit == "metres"
+        if metric and self._takes_scale and self.teacher is not None and self.teacher.unit == "relative":
+            raise ConfigError(
+                "teacher: its depth is relative, the video's motion is in metres; set method.pixel_weight=0 "
+                "and method.holistic_weight=0, or take a teacher in metres"
+            )
 
     @property
     def pose_net(self) -> nn.Module | None:

@@ -21,7 +21,7 @@ from lumde.losses.feature import attentive_distance, plain_distance
 from lumde.losses.pixelwise import log_l1
 from lumde.methods.base import Streams, mean_of
 from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
-from lumde.nets.base import DepthNet
+from lumde.nets.base import STRIDE, DepthNet
 from lumde.registry import Named
 from lumde.structures import DepthOutput, FrameBatch
 from lumde.teachers.base import Frozen, Teacher
@@ -33,7 +33,7 @@ class AttentiveFeature(Imitator):
     """Imitate the teacher's depth and, where it attends, its features as a small decoder can use them."""
 
     phases = ("student", "acclimate")
-    multiple = 32  # maps of both networks then show the same pixels
+    multiple = STRIDE  # maps of both networks then show the same pixels
     teacher_gives = ("maps", "features")
     source = "DisDepth, arXiv:2404.16386; formulas, weights and schedule are ours"
 

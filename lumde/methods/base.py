@@ -29,7 +29,7 @@ class Method(nn.Module, ABC):
     needs: tuple[str, ...] = ()  # fields the main stream must provide; may depend on the config
     teacher_gives: tuple[str, ...] = ()  # what it asks of a teacher, of Teacher.gives; by config
     source: ClassVar[str]  # the paper
-    multiple: ClassVar[int] = 1  # of which sides of pictures must be
+    multiple: int = 1  # of which sides of pictures must be; may depend on the config
     student: DepthNet  # what is evaluated, exported, shipped
     teacher: Teacher | None  # of methods that have one
     arbiter: Arbiter | None = None  # doubts the teacher where the video speaks against it
@@ -47,6 +47,9 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Weighted scalar terms of `phase`; the loop minimises their sum and logs each."""
+
+    def check(self) -> None:  # noqa: B027 - most methods hold nothing that can contradict
+        """Refuse parts that contradict each other, once all of them are told how frames come."""
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
         """What the log shows of the first sample, RGB in [0, 1]."""
@@ -102,8 +105,8 @@ class Method(nn.Module, ABC):
 def known_depth(
     depth: Float[Tensor, "b 1 h w"], mask: Bool[Tensor, "b 1 h w"] | None
 ) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:
-    """A teacher's depth with its holes (0) filled by 1, for logarithms, and the mask without them."""
-    holes = depth <= 0
+    """A teacher's depth with its holes (0, or no number) filled by 1, and the mask without them."""
+    holes = ~(depth.isfinite() & (depth > 0))
     if not holes.any():
         return depth, mask
     return torch.where(holes, 1.0, depth), ~holes if mask is None else mask & ~holes

@@ -17,7 +17,7 @@ from lumde.losses.imitation import structural
 from lumde.losses.probability import Target, depth_distribution, distribution_distance
 from lumde.methods.base import Streams, mean_of
 from lumde.methods.imitation import Imitator
-from lumde.nets.base import DepthNet
+from lumde.nets.base import STRIDE, DepthNet
 from lumde.nets.bins import FITTED, BinRange, BinsHead
 from lumde.registry import Named
 from lumde.structures import WHOLE
@@ -38,6 +38,7 @@ class DepthProbability(Imitator):
     """Match the distribution over depth bins that the teacher's depth map stands for, and its structure."""
 
     source = "TIE-KD, arXiv:2402.14340; bins and spread in log depth are ours"
+    multiple = STRIDE  # distributions are those of padded pictures
 
     @dataclass(kw_only=True)
     class Config(Named):
@@ -49,8 +50,9 @@ class DepthProbability(Imitator):
         paper: bool = False  # even bins of 1e-3 to 80 m, sigma .5 m, softmax of densities, SSIM of metres
 
         def __post_init__(self) -> None:
-            if min(self.distribution_weight, self.structure_weight) < 0 or self.sigma_bins <= 0:
-                raise ValueError("weights must be >= 0 and sigma_bins > 0")
+            weights = (self.distribution_weight, self.structure_weight)
+            if min(weights) < 0 or not any(weights) or self.sigma_bins <= 0:
+                raise ValueError("weights must be >= 0 and not all 0, and sigma_bins > 0")
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Join a student that answers bins with a frozen teacher."""

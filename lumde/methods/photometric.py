@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.methods.base import Method, Streams, disparity_picture
-from lumde.methods.video import VideoConfig, VideoTerms
+from lumde.methods.video import VideoTerms
+from lumde.methods.video_config import VideoConfig
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
 from lumde.structures import Unit

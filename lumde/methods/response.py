@@ -37,6 +37,10 @@ class Response(Imitator):
 
         def __post_init__(self) -> None:
             super().__post_init__()
+            if self.arbiter and self.loss == "affine_invariant":
+                raise ValueError(
+                    "arbiter: warps by the student's depth, whose shift affine_invariant leaves open"
+                )
             if not (0 <= self.label_weight < 1 and 0 <= self.auxiliary_ratio <= 1):
                 raise ValueError(
                     "label_weight from 0 to below 1 and auxiliary_ratio from 0 to 1 needed, found "

@@ -96,5 +96,5 @@ class Supervised(Method):
 
     @property
     def unit(self) -> Unit:
-        """Measured depth is in metres, unless the lens is taken out of it."""
-        return "relative" if self.config.focal else "metres"
+        """Measured depth is in metres, unless the lens is taken out of it, or no term knows its scale."""
+        return "metres" if self.config.log_weight and not self.config.focal else "relative"

@@ -7,7 +7,7 @@ arXiv:1908.10553 (geometry consistency, self-discovered mask); Wang et al. 2018,
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,35 +25,15 @@ from lumde.losses.photometric import (
     reprojection_error,
 )
 from lumde.losses.smoothness import edge_aware_smoothness
-from lumde.methods.motions import POSES, AlignedPose, PoseConfig, RecordedPose
+from lumde.methods.motions import POSES, AlignedPose, RecordedPose
+from lumde.methods.video_config import FREE_DRIFT, VideoConfig
 from lumde.models import build_pose_net, resize_disparity
 from lumde.nets.base import DepthNet, PoseNet
-from lumde.registry import build, choice
+from lumde.registry import build
 from lumde.structures import DepthOutput, FrameBatch, Unit
 
 TIE_BREAK = 1e-5  # size of the noise that breaks ties between unwarped sources (arXiv:1806.01260, code)
-FREE_DRIFT = 0.3  # of mean log depth since training began, within which `scale_weight` asks nothing
 OUT_OF_VIEW = 1e3  # error of a pixel that a source does not see: never the minimum, finite
-
-
-@dataclass(kw_only=True)
-class VideoConfig:
-    """The photometric part of a method, Monodepth2's by default. All scales the student answers count."""
-
-    pose: PoseConfig = choice(POSES)
-    smoothness_weight: float = 1e-3
-    automask: bool = True
-    minimum: bool = True  # per-pixel minimum over sources; False = mean
-    out_of_view: Literal["border", "mask"] = "border"  # Monodepth2 repeats the border, SC-Depth masks
-    geometry_weight: float = 0.0  # SC-Depth: 0.5; > 0 also weights pixels by its self-discovered mask
-    # Weight of a drift of mean log depth beyond FREE_DRIFT: the scale that video leaves open would wander
-    # until depths meet the end of the network's range. For networks that start trained; ours.
-    scale_weight: float = 0.0
-    # Steps of direct alignment after the pose network; depth is then judged by the aligned motion, and the
-    # network learns to answer it. DDVO aligns too, and lets gradients through instead; 0 = Monodepth2.
-    # Recorded motion is taken as it is; `aligned` is found by alignment alone.
-    align_steps: int = 0
-    align_weight: float = 10.0  # of the distance between both motions, a share of the width; ours
 
 
 @dataclass

@@ -19,12 +19,12 @@ from lumde.models.inputs import Picture, image_array, image_tensor
 from lumde.nets import DEPTH_NETS
 from lumde.nets.base import DepthNet
 from lumde.registry import choice
+from lumde.structures import Unit
 
 FORMAT = 1  # of the model folder
 MAX_SIDE = 8192  # pixels of an input
 _NEAR = 1.25  # sides by which a picture may differ from the wanted area, if it needs no resizing then
 _FIT = 32  # pixels: sides of inputs that keep their shape are multiples of it
-Unit = Literal["relative", "metres"]
 ImageLike = Image.Image | np.ndarray | Tensor
 
 

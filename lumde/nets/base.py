@@ -15,13 +15,14 @@ from lumde.registry import Named
 from lumde.structures import DepthOutput
 
 MAX_SCALES = 4
+STRIDE = 32  # of an encoder's deepest map: pictures are padded to multiples of it
 
 
 class DepthNet(nn.Module, ABC):
     """An image goes in, sigmoid disparities of its own size come out."""
 
-    multiple: ClassVar[int] = 32  # the encoder's total stride: inputs are padded to it
-    smallest: ClassVar[int] = 32  # and to at least this side, in pixels
+    multiple: ClassVar[int] = STRIDE  # inputs are padded to it
+    smallest: ClassVar[int] = STRIDE  # and to at least this side, in pixels
 
     @dataclass(kw_only=True)
     class Config(Named):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lumde.errors import DataError
 from lumde.geometry.depth import depth_to_disp
 from lumde.nets.base import DepthNet
 from lumde.structures import DepthOutput
@@ -94,8 +95,14 @@ class BinsHead(nn.Module):
         self.batches += 1
 
     def move(self, within: BinRange) -> None:
-        """Put the bins elsewhere for good, within the network's limits."""
+        """Put the bins elsewhere for good, within the network's limits; DataError if they end up nowhere."""
         nearest, farthest = max(within.nearest, self.limits[0]), min(within.farthest, self.limits[1])
+        if nearest >= farthest:
+            raise DataError(
+                f"depths from {within.nearest:.3g} to {within.farthest:.3g}, the student's range is "
+                f"{self.limits[0]:g} to {self.limits[1]:g}: set student.min_depth and student.max_depth, or "
+                "look at how the teacher's answers are read"
+            )
         moved = bin_centres(len(self.centres), BinRange(nearest, farthest, within.even))
         self.centres.copy_(moved)
 

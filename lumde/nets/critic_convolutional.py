@@ -1,6 +1,7 @@
 """A convolutional critic of the transformer's size: what the paper's baseline uses."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -25,12 +26,8 @@ class CriticConvolutional(Critic):
         """Knobs of the convolutional critic."""
 
         name: str = "critic_convolutional"
-        channels: int = 1  # of the maps; 4 = depth and RGB
+        channels: Literal[1, 4] = 1  # of the maps; 4 = depth and RGB
         attention: bool = True
-
-        def __post_init__(self) -> None:
-            if not 1 <= self.channels <= 64:
-                raise ValueError(f"channels: 1 to 64, found {self.channels}")
 
     def __init__(self, config: Config) -> None:
         """Build the blocks."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -23,14 +24,14 @@ class CriticTransformer(Critic):
         """Knobs of the transformer critic."""
 
         name: str = "critic_transformer"
-        channels: int = 1  # of the maps; 4 = depth and RGB
+        channels: Literal[1, 4] = 1  # of the maps; 4 = depth and RGB
         patch: int = 16  # pixels
         dim: int = 128  # token width, a multiple of 4 and of `heads`
         depth: int = 3  # blocks
         heads: int = 4
 
         def __post_init__(self) -> None:
-            limits = {"channels": 64, "patch": 128, "dim": 2048, "depth": 64, "heads": 64}
+            limits = {"patch": 128, "dim": 2048, "depth": 64, "heads": 64}
             for key, most in limits.items():
                 if not 1 <= getattr(self, key) <= most:
                     raise ValueError(f"{key}: 1 to {most}, found {getattr(self, key)}")

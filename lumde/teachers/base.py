@@ -4,13 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.registry import Named
-from lumde.structures import FrameBatch
+from lumde.structures import FrameBatch, Unit
 from lumde.teachers.cache import MapCache
 
 
@@ -48,7 +48,7 @@ class Teacher(nn.Module, ABC):
     # Of "maps" (depth of a data set's frames), "depth" (of any pictures), "features", and the "statistics" of
     # BatchNorm layers.
     gives: tuple[str, ...] = ("maps", "depth")
-    unit: Literal["relative", "metres"] = "relative"
+    unit: Unit = "relative"
     depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
     cached: MapCache | None = None
     pictures: int = 0  # that it was told of
@@ -79,6 +79,11 @@ class Teacher(nn.Module, ABC):
     def facts(self) -> str:
         """All that decides its answers beside its weights."""
         return type(self).__name__
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether its labels are what one pass of its network answers: then `depth_and_features` has them."""
+        return self.cached is None
 
     @abstractmethod
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:

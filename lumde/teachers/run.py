@@ -28,7 +28,7 @@ class RunTeacher(Teacher):
         sizes: tuple[float, ...] = (1.0,)
         flip: bool = False
         # Deviation of log depth between the passes above which a pixel teaches nothing; 0 = all pixels do.
-        # 0.1 = passes a tenth apart. For methods that need maps alone.
+        # 0.1 = passes a tenth apart. Not for data_free, whose pictures change.
         most_spread: float = 0.0
 
         def __post_init__(self) -> None:
@@ -71,6 +71,11 @@ class RunTeacher(Teacher):
         if self.config.flip:
             passes += [self._pass(images.flip(-1), size).flip(-1) for size in self.config.sizes]
         return torch.stack(passes)
+
+    @property
+    def one_pass(self) -> bool:
+        """False where its config asks for several passes."""
+        return super().one_pass and self.config.sizes == (1.0,) and not self.config.flip
 
     def facts(self) -> str:
         """Sizes and mirroring of its passes, and how its network is fed."""

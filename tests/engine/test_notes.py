@@ -1,8 +1,11 @@
 """What is said before a run: terms that it is too short for, and what its teacher found."""
 
 import torch
+from method_parts import frames_of
 
+from lumde.config import parse
 from lumde.engine.notes import late_terms, teacher_notes
+from lumde.methods import METHODS
 from lumde.methods.attentive_feature import AttentiveFeature
 from lumde.nets.depth_small import DepthSmall
 from lumde.teachers.base import Teacher
@@ -29,6 +32,15 @@ class Finds(Teacher):
         self.found = state["found"]
 
 
+def noted(teacher, folder):
+    method = METHODS["response"](
+        parse({"name": "response"}, METHODS["response"].Config),
+        DepthSmall(DepthSmall.Config(size="tiny")),
+        teacher,
+    )
+    return teacher_notes(method, teacher, frames_of(2), folder)
+
+
 def test_terms_that_a_run_never_reaches_are_told():
     config = AttentiveFeature.Config(name="attentive_feature", ghost_step=5, feature_step=10)
     teacher = Finds()
@@ -42,4 +54,21 @@ def test_terms_that_a_run_never_reaches_are_told():
 
 def test_what_a_teacher_found_stays_so_when_a_run_goes_on(tmp_path):
     for _ in range(2):
-        assert teacher_notes(Finds(), torch.zeros(1, 3, 4, 4), tmp_path) == ["found 1"]
+        assert noted(Finds(), tmp_path) == ["found 1"]
+
+
+def test_depths_beyond_the_students_range_and_maps_upside_down_are_told(tmp_path):
+    rows = torch.linspace(1, 4, 32)[:, None].expand(2, 1, 32, 64)
+    teacher = Finds()
+    teacher.look = lambda frames: 1000 * rows
+    assert any(
+        "median 2.45e+03) lie outside of the student's range, 0.1 to 100" in n
+        for n in noted(teacher, tmp_path)
+    )
+    teacher.look = lambda frames: torch.zeros_like(rows)
+    assert "teacher: knows no depth of the first frames" in noted(teacher, tmp_path)
+    teacher.gives, teacher.look = ("maps",), lambda frames: rows
+    assert any("answers=disparity" in note for note in noted(teacher, tmp_path))
+    sky = torch.where(torch.arange(32)[:, None] < 8, 0.0, rows.flip(2))
+    teacher.look = lambda frames: sky
+    assert not any("answers=disparity" in note for note in noted(teacher, tmp_path))

@@ -88,6 +88,8 @@ def test_a_scaled_model_answers_multiples(start):
     metric = scaled(model, 2.5, "metres")
     assert metric.config.unit == "metres" and model.config.unit == "relative"
     torch.testing.assert_close(2.5 * metric.disparity(image), model.disparity(image))
+    model.config.net.init = str(start)  # as that of a network which has just been trained from a start
+    torch.testing.assert_close(2.5 * scaled(model, 2.5, "metres").disparity(image), model.disparity(image))
 
 
 def test_adapting_to_a_posed_clip_answers_metres(room, folder, start, tmp_path, capsys):

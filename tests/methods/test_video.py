@@ -13,7 +13,8 @@ from lumde.config import parse
 from lumde.geometry.warp import Warped
 from lumde.losses.photometric import reprojection_error
 from lumde.methods.photometric import Photometric
-from lumde.methods.video import FREE_DRIFT, VideoTerms
+from lumde.methods.video import VideoTerms
+from lumde.methods.video_config import FREE_DRIFT
 from lumde.nets.depth_small import DepthSmall
 from lumde.structures import RIGHT, DepthOutput, FrameBatch
 
