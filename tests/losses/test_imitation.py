@@ -145,6 +145,14 @@ def test_equal_maps_cost_the_least():
         assert loss(pred, pred).item() == pytest.approx(0, abs=1e-9)
 
 
+def test_pictures_without_a_measurement_do_not_thin_the_others():
+    pred, target, _ = inputs(1, 5, 6)
+    alone = scale_invariant(pred, target)
+    empty = torch.cat([target, torch.zeros_like(target)])
+    torch.testing.assert_close(scale_invariant(torch.cat([pred, pred]), empty), alone)
+    assert scale_invariant(pred, torch.zeros_like(target)) == 0
+
+
 def test_what_each_loss_forgives():
     pred, target, _ = inputs(1, 8, 8)
     assert scale_invariant(3 * target, target, share=1.0).item() == pytest.approx(0, abs=1e-9)
