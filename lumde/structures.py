@@ -56,6 +56,7 @@ class FrameBatch:
     source_from_target: Float[Tensor, "b s 4 4"] | None = None  # recorded poses or stereo baseline, metres
     depth: Float[Tensor, "b 1 h w"] | None = None  # metres, 0 = none
     mask: Bool[Tensor, "b 1 h w"] | None = None
+    source_masks: Bool[Tensor, "b s h w"] | None = None  # None = nothing in them is masked
     object_ids: Int[Tensor, "b 1 h w"] | None = None  # of simulated frames: what belongs to one thing
     flipped: Bool[Tensor, " b"] | None = None  # mirrored by augmentation
     keys: tuple[str, ...] = ()  # "sequence/name", for logs and caches

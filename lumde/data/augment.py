@@ -20,6 +20,8 @@ from lumde.data.resize import GREY_WEIGHTS
 from lumde.geometry.camera import flip_intrinsics
 from lumde.structures import FrameBatch
 
+_PIXELS = ("image", "sources", "depth", "mask", "source_masks", "object_ids")
+
 
 @dataclass(kw_only=True)
 class AugmentConfig:
@@ -98,6 +100,7 @@ def to_batch(
         samples = _mirrored(samples, np.flatnonzero(flipped))
     image = _unit(samples["image"])
     sources = _unit(samples["sources"]) if "sources" in samples else None
+    masks = samples.get("source_masks")
     batch = FrameBatch(
         image=image,
         jittered=image,
@@ -108,6 +111,7 @@ def to_batch(
         source_from_target=samples.get("source_from_target"),
         depth=samples.get("depth"),
         mask=samples.get("mask"),
+        source_masks=None if masks is None or masks.all() else masks,
         object_ids=samples.get("object_ids"),
         flipped=None if flipped is None else torch.from_numpy(flipped).to(image.device),
         keys=tuple(samples["key"]),
@@ -179,7 +183,7 @@ def _mirrored(samples: dict[str, Any], chosen: Int[np.ndarray, " n"]) -> dict[st
     sign = torch.tensor([-1.0, 1.0, 1.0, 1.0], device=index.device)
     width = samples["image"].shape[-1]
     changes: dict[str, Callable[[Tensor], Tensor]] = {
-        **dict.fromkeys(("image", "sources", "depth", "mask", "object_ids"), lambda pixels: pixels.flip(-1)),
+        **dict.fromkeys(_PIXELS, lambda pixels: pixels.flip(-1)),
         "intrinsics": lambda intrinsics: flip_intrinsics(intrinsics, width),
         "source_from_target": lambda motion: sign[:, None] * motion * sign,  # M T M, M = diag(-1, 1, 1, 1)
     }

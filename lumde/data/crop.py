@@ -40,9 +40,9 @@ def cropped(
         if name in samples:
             found = F.grid_sample(samples[name].float(), grid, "nearest", "border", align_corners=False)
             result[name] = found.to(samples[name].dtype)
-    if "mask" in samples:
-        share = F.grid_sample(samples["mask"].float(), grid, "bilinear", "border", align_corners=False)
-        result["mask"] = share > WHOLE
+    for name in samples.keys() & {"mask", "source_masks"}:
+        share = F.grid_sample(samples[name].float(), grid, "bilinear", "border", align_corners=False)
+        result[name] = share > WHOLE
     return result
 
 

@@ -5,11 +5,11 @@ Gaps and sequence ends are respected, static frames can be left out, `Snippets.r
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -45,13 +45,21 @@ class SnippetConfig:
             raise ValueError(f"min_motion must be within 0..1, found {self.min_motion}")
 
 
+class _Source(NamedTuple):
+    """A neighbour of a target."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    motion: Float[np.ndarray, "4 4"]  # source_from_target, NaN = unknown
+    mask: Bool[np.ndarray, "h w"] | None
+
+
 class Snippets(Dataset[dict[str, Any]]):
     """Usable targets of a dataset as samples of tensors, ready for default collation.
 
     A sample holds `image` (uint8), `intrinsics` (float32, pixels at the sample's size), `key`, and by
     `fields`: `sources` (uint8), `source_from_target` (metres; NaN where no pose is recorded beside a stereo
-    baseline), `depth` (metres, 0 = none), `object_ids` (of simulated frames), `mask` (unasked too when the
-    dataset provides masks: no loss may see masked pixels).
+    baseline), `depth` (metres, 0 = none), `object_ids` (of simulated frames), `mask` and `source_masks`
+    (unasked too when the dataset provides masks: no loss may see masked pixels).
 
     Raises:
         DataError: a field is not provided, or no target is usable; the message counts the reasons.
@@ -105,8 +113,7 @@ class Snippets(Dataset[dict[str, Any]]):
             depth = np.zeros(self.size, np.float32) if target.depth is None else target.depth
             sample["depth"] = torch.from_numpy(resize_depth(depth, self.size))[None]
         if "mask" in self.fields:
-            mask = np.ones(self.size, np.bool_) if target.mask is None else target.mask
-            sample["mask"] = resize_mask(mask, self.size)
+            sample["mask"] = self._mask(target.mask)
         if "object_ids" in self.fields and target.object_ids is not None:
             sample["object_ids"] = resize_ids(target.object_ids, self.size)
         if self.offsets:
@@ -193,36 +200,36 @@ class Snippets(Dataset[dict[str, Any]]):
         )
 
     def _add_sources(self, sample: dict[str, Any], key: FrameKey, target: Frame) -> None:
-        images, motions = [], []
-        for offset in self.offsets:
-            image, motion = (
-                self._partner(key, target) if offset == RIGHT else self._source(key, offset, target)
-            )
-            images.append(resize_image(image, self.size))
-            motions.append(motion)
-        sample["sources"] = torch.stack(images)
+        found = [
+            self._partner(key, target) if offset == RIGHT else self._source(key, offset, target)
+            for offset in self.offsets
+        ]
+        sample["sources"] = torch.stack([resize_image(source.image, self.size) for source in found])
         if "pose" in self.fields or RIGHT in self.offsets:
-            sample["source_from_target"] = torch.from_numpy(np.stack(motions).astype(np.float32))
+            motions = np.stack([source.motion for source in found])
+            sample["source_from_target"] = torch.from_numpy(motions.astype(np.float32))
+        if "mask" in self.fields:
+            sample["source_masks"] = torch.cat([self._mask(source.mask) for source in found])
 
-    def _source(
-        self, key: FrameKey, offset: int | str, target: Frame
-    ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "4 4"]]:
+    def _mask(self, mask: Bool[np.ndarray, "_ _"] | None) -> Bool[Tensor, "1 h w"]:
+        return resize_mask(np.ones(self.size, np.bool_) if mask is None else mask, self.size)
+
+    def _source(self, key: FrameKey, offset: int | str, target: Frame) -> _Source:
         neighbour = self.dataset.neighbour(key, int(offset))
         if neighbour is None:
             raise DataError(
                 f"{key.sequence}/{key.name}: the frame {int(offset):+d} from it is gone since the start"
             )
-        source = self.dataset.read_fields(neighbour, ("pose",) if "pose" in self.fields else ())
-        return source.image, _source_from_target(source, target)
+        wanted = tuple(field for field in ("mask", "pose") if field in self.fields)
+        source = self.dataset.read_fields(neighbour, wanted)
+        return _Source(source.image, _source_from_target(source, target), source.mask)
 
-    def _partner(
-        self, key: FrameKey, target: Frame
-    ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "4 4"]]:
+    def _partner(self, key: FrameKey, target: Frame) -> _Source:
         if target.right is None or target.baseline is None:
             raise DataError(f"{key.sequence}/{key.name}: its stereo partner is gone since the start")
         motion = np.eye(4)
         motion[0, 3] = -float(target.baseline)  # the right camera finds every point farther to the left
-        return target.right, motion
+        return _Source(target.right, motion, None)  # masks are those of left pictures
 
     def _intrinsics(self, frame: Frame) -> Float[Tensor, "3 3"]:
         stored = torch.from_numpy(frame.intrinsics.astype(np.float64))

@@ -1,8 +1,12 @@
 """Means over valid pixels, shared by the losses: masked pixels enter no loss and no gradient."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from lumde.geometry.warp import sample
+from lumde.structures import WHOLE
 
 
 def masked_mean(
@@ -26,3 +30,18 @@ def measured(
     """Mark the pixels with a measurement (finite, > 0) that `valid`, where given, leaves in."""
     known = (target_depth > 0) & target_depth.isfinite()
     return known if valid is None else known & valid
+
+
+def mean_seen(values: Float[Tensor, "b s h w"], seen: Bool[Tensor, "b s h w"]) -> Float[Tensor, "b 1 h w"]:
+    """Average over the sources that see a pixel; 0 where none does."""
+    return (values * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True).clamp(min=1)
+
+
+def surrounded(mask: Bool[Tensor, "b 1 h w"]) -> Bool[Tensor, "b 1 h w"]:
+    """Valid pixels whose neighbours all are valid: what looks at 3x3 windows, such as SSIM, stays clear."""
+    return F.max_pool2d((~mask).float(), 3, 1, 1) == 0
+
+
+def unmasked(masks: Bool[Tensor, "n 1 h w"], grid: Float[Tensor, "n h w 2"]) -> Bool[Tensor, "n 1 h w"]:
+    """Where positions in a source picture meet no masked pixel of it, windows of 3x3 included."""
+    return sample(surrounded(masks).float(), grid) > WHOLE

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lumde.geometry.alignment import Search, find_motion, motion_distance, refine_motion
 from lumde.geometry.pose import transform_from_motion, with_length_of
 from lumde.geometry.warp import Warped, sample, warp
-from lumde.losses.masked import masked_mean
+from lumde.losses.masked import masked_mean, mean_seen, surrounded, unmasked
 from lumde.losses.photometric import (
     MinimumReprojection,
     geometry_consistency,
@@ -138,7 +138,7 @@ class VideoTerms(nn.Module):
             consistency = None
             if self.config.geometry_weight and scale == 0:
                 difference = self._depth_difference(net, warped, batch, run)
-                seen = warped.inside.view_as(difference)
+                seen = warped.inside.view_as(difference) & self._unmasked(warped, batch)
                 seen = seen if batch.mask is None else seen & batch.mask
                 geometry.append(masked_mean(difference, seen))
                 consistency = 1 - difference.detach()
@@ -237,20 +237,28 @@ class VideoTerms(nn.Module):
         b, s = batch.sources.shape[:2]
         h, w = batch.image.shape[-2:]
         errors = reprojection_error(warped.image, batch.image.repeat_interleave(s, 0)).view(b, s, h, w)
-        valid = None if batch.mask is None else _surrounded(batch.mask)
-        seen = torch.ones_like(errors, dtype=torch.bool)
+        valid = None if batch.mask is None else surrounded(batch.mask)
+        seen = self._unmasked(warped, batch)
         if self.config.out_of_view == "mask":
-            seen = warped.inside.view(b, s, h, w)
-            anywhere = seen.any(1, keepdim=True)
-            valid = anywhere if valid is None else valid & anywhere
+            seen = seen & warped.inside.view(b, s, h, w)
+        anywhere = seen.any(1, keepdim=True)
+        valid = anywhere if valid is None else valid & anywhere
         learned = None if weights is None else errors * weights
         if self.config.minimum:
             errors = torch.where(seen, errors, OUT_OF_VIEW)
         else:
-            errors = _mean_seen(errors, seen)
-            learned = None if learned is None else _mean_seen(learned, seen)
-            identity = None if identity is None else _mean_seen(identity, seen)
+            errors = mean_seen(errors, seen)
+            learned = None if learned is None else mean_seen(learned, seen)
+            identity = None if identity is None else mean_seen(identity, seen)
         return minimum_reprojection(errors, identity, valid, self._noise(identity), learned)
+
+    def _unmasked(self, warped: Warped, batch: FrameBatch) -> Bool[Tensor, "b s h w"]:
+        """Where what a target pixel is compared with is no masked part of the source."""
+        assert batch.sources is not None
+        b, s, _, h, w = batch.sources.shape
+        if batch.source_masks is None:
+            return torch.ones(b, s, h, w, dtype=torch.bool, device=batch.image.device)
+        return unmasked(batch.source_masks.flatten(0, 1)[:, None], warped.grid).view(b, s, h, w)
 
     def _depth_difference(
         self, net: DepthNet, warped: Warped, batch: FrameBatch, run: Callable[..., Any]
@@ -272,16 +280,6 @@ def _smoothness(disp: Tensor, batch: FrameBatch) -> Tensor:
     image = F.interpolate(batch.image, size, mode="area")
     valid = None if batch.mask is None else F.interpolate(batch.mask.float(), size, mode="area") == 1
     return edge_aware_smoothness(disp, image, valid)
-
-
-def _surrounded(mask: Bool[Tensor, "b 1 h w"]) -> Bool[Tensor, "b 1 h w"]:
-    """Valid pixels with valid neighbours alone: SSIM looks at 3x3."""
-    return F.max_pool2d((~mask).float(), 3, 1, 1) == 0
-
-
-def _mean_seen(errors: Tensor, inside: Tensor) -> Tensor:
-    count = inside.sum(1, keepdim=True).clamp(min=1)
-    return (errors * inside).sum(1, keepdim=True) / count
 
 
 @torch.no_grad()

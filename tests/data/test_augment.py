@@ -27,11 +27,17 @@ def test_without_augmentation_pixels_are_the_recorded_ones(samples):
     assert batch.keys == ("clip/001", "clip/002", "clip/003", "clip/004") and batch.offsets == OFFSETS
 
 
+def test_sources_without_a_masked_pixel_need_no_masks(samples):
+    assert not to_batch(samples, None, (0, 0), OFFSETS).source_masks[..., :4].any()
+    samples["source_masks"][:] = True
+    assert to_batch(samples, None, (0, 0), OFFSETS).source_masks is None
+
+
 def test_a_flip_mirrors_every_field(samples):
     plain = to_batch(samples, None, (0, 0), OFFSETS)
     flipped = to_batch(samples, AugmentConfig(flip=1.0, jitter=0.0), (0, 0), OFFSETS)
     assert flipped.flipped.all()
-    for name in ("image", "jittered", "sources", "sources_jittered", "depth", "mask"):
+    for name in ("image", "jittered", "sources", "sources_jittered", "depth", "mask", "source_masks"):
         assert torch.equal(getattr(flipped, name), getattr(plain, name).flip(-1)), name
     torch.testing.assert_close(flipped.intrinsics[:, 0, 2], (WIDTH - 1) - plain.intrinsics[:, 0, 2])
     assert torch.equal(flipped.intrinsics[:, 1], plain.intrinsics[:, 1])

@@ -78,6 +78,9 @@ def test_a_frame_without_mask_or_depth_counts_as_unmasked_and_unmeasured():
 def test_masks_come_along_unasked():
     mask = Snippets(MemoryDataset(1), SnippetConfig(**SAME))[0]["mask"]
     assert mask.shape == (1, HEIGHT, WIDTH) and not mask[..., :4].any() and mask[..., 4:].all()
+    masks = Snippets(MemoryDataset(3), SnippetConfig(**SAME, stereo=True), ("sources",))[0]["source_masks"]
+    assert masks.shape == (3, HEIGHT, WIDTH) and not masks[:2, :, :4].any() and masks[:2, :, 4:].all()
+    assert masks[2].all(), "masks are those of left pictures"
 
 
 def test_the_stereo_partner_is_the_last_source_with_its_baseline():

@@ -28,7 +28,12 @@ def teacher(tmp_path_factory):
         ({"name": "depth_probability"}, {"bins": 16}, {}, "multiples of 32"),
         (LUMDE, {}, {}, "multiples of 32"),
         ({**RESPONSE, "arbiter": {}}, {}, {"offsets": [-1]}, "method.arbiter: needs 2 snippets.offsets"),
-        ({**RESPONSE, "arbiter": {}, "loss": "affine_invariant"}, {}, {}, "whose shift affine_invariant leaves open"),
+        (
+            {**RESPONSE, "arbiter": {}, "loss": "affine_invariant"},
+            {},
+            {},
+            "affine_invariant leaves open",
+        ),
         (RESPONSE, {}, {"min_motion": 0.01}, "data.fresh brings others"),
         (RESPONSE, {"max_depth": 4.0}, {}, r"set student.min_depth=0.1 student.max_depth=100"),
     ],

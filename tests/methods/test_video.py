@@ -206,6 +206,25 @@ def test_geometry_consistency_sees_two_depths_that_disagree() -> None:
 
 
 @pytest.mark.parametrize("minimum", [True, False])
+def test_masked_pixels_of_sources_enter_no_term(minimum: bool) -> None:
+    """A bonnet that the target's own mask hides must not be compared with what moves onto it either."""
+    net = DepthSmall(DepthSmall.Config(size="tiny")).eval()
+    terms = video(automask=False, smoothness_weight=0.0, minimum=minimum, pose={"name": "recorded"}).eval()
+    losses = []
+    for colour in (0.0, 1.0):
+        batch = small_batch()
+        batch.source_masks = torch.ones(2, 2, 32, 64, dtype=torch.bool)
+        batch.source_masks[..., 20:, :] = False
+        batch.source_masks[:, 1, :, :9] = False
+        batch.sources = torch.where(batch.source_masks[:, :, None], batch.sources, colour)
+        losses.append(terms(net, net(batch.jittered), batch, plain_run).terms["photometric"])
+    assert losses[0] > 0
+    torch.testing.assert_close(losses[0], losses[1])
+    batch.source_masks = None
+    assert terms(net, net(batch.jittered), batch, plain_run).terms["photometric"] != losses[1]  # the control
+
+
+@pytest.mark.parametrize("minimum", [True, False])
 @pytest.mark.parametrize("out_of_view", ["border", "mask"])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_the_photometric_term_agrees_with_a_loop(minimum: bool, out_of_view: str, weighted: bool) -> None:
