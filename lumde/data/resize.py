@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from torch import Tensor
 
 from lumde.structures import WHOLE
@@ -29,16 +29,14 @@ def resize_depth(depth: Float[np.ndarray, "_ _"], size: tuple[int, int]) -> Floa
     if depth.shape == size:
         return np.ascontiguousarray(depth, np.float32)
     (old_h, old_w), (h, w) = depth.shape, size
-    rows = ((np.arange(h) + 0.5) * old_h / h).astype(np.int64)
-    columns = ((np.arange(w) + 0.5) * old_w / w).astype(np.int64)
-    nearest = depth[np.ix_(rows, columns)].astype(np.float32)
+    centres = at_centres(depth, size).astype(np.float32)
     y, x = np.nonzero(depth)
-    if (nearest > 0).all() or len(y) == 0:
-        return nearest
+    if (centres > 0).all() or len(y) == 0:
+        return centres
     closest = np.full(size, np.inf, np.float32)
     cells = (((y + 0.5) * h / old_h).astype(np.int64), ((x + 0.5) * w / old_w).astype(np.int64))
     np.minimum.at(closest, cells, depth[y, x].astype(np.float32))
-    return np.where(nearest > 0, nearest, np.where(np.isfinite(closest), closest, 0)).astype(np.float32)
+    return np.where(centres > 0, centres, np.where(np.isfinite(closest), closest, 0)).astype(np.float32)
 
 
 def resize_mask(mask: Bool[np.ndarray, "_ _"], size: tuple[int, int]) -> Bool[Tensor, "1 h w"]:
@@ -52,11 +50,16 @@ def resize_mask(mask: Bool[np.ndarray, "_ _"], size: tuple[int, int]) -> Bool[Te
 
 def resize_ids(ids: Int[np.ndarray, "_ _"], size: tuple[int, int]) -> Int[Tensor, "1 h w"]:
     """Take the thing at each pixel's centre."""
+    return torch.from_numpy(at_centres(ids, size).astype(np.int64))[None]
+
+
+def at_centres(values: Shaped[np.ndarray, "_ _"], size: tuple[int, int]) -> Shaped[np.ndarray, "h w"]:
+    """Take the value at each new pixel's centre."""
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64)
-        for new, old in zip(size, ids.shape, strict=True)
+        for new, old in zip(size, values.shape, strict=True)
     )
-    return torch.from_numpy(ids[np.ix_(rows, columns)].astype(np.int64))[None]
+    return values[np.ix_(rows, columns)]
 
 
 def thumbnail(image: UInt8[np.ndarray, "_ _ 3"]) -> UInt8[np.ndarray, "_ _"]:

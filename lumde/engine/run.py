@@ -168,6 +168,8 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     streams = _streams(config, method, device, opened)
     if teacher is not None:
         for stream in streams.values():
+            if getattr(config.teacher, "cache", "") and stream.snippets.dataset.changes:
+                raise ConfigError("teacher.cache: data.fresh brings other pictures every epoch; drop either")
             teacher.check(stream.snippets.keys)
     return Parts(method, teacher, streams, model, validation, device)
 

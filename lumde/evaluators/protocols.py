@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 
 from lumde.config import nearest
 from lumde.data.base import FrameDataset
+from lumde.data.resize import at_centres
 from lumde.errors import DataError, UsageError
 
 NYU_SIZE = (480, 640)  # h, w of the labelled NYU images; the Eigen crop is in their pixels
@@ -100,7 +101,7 @@ def measured(
     if protocol.truth_in_range:
         valid &= depth < protocol.max_depth
     if mask is not None:
-        valid &= nearest_resize(mask, (depth.shape[0], depth.shape[1]))
+        valid &= at_centres(mask, (depth.shape[0], depth.shape[1]))
     return valid
 
 
@@ -112,11 +113,3 @@ def counted(
     inside = np.zeros(depth.shape, dtype=bool)
     inside[window] = True
     return inside & measured(protocol, depth, mask)
-
-
-def nearest_resize(mask: Bool[np.ndarray, "mh mw"], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-    """Resize a mask to (h, w) by nearest neighbour, half-pixel centres."""
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(size, mask.shape, strict=True)
-    )
-    return mask[rows[:, None], columns[None, :]]

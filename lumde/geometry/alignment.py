@@ -129,15 +129,20 @@ def motion_distance(
     intrinsics: Float[Tensor, "b 3 3"],
     stride: int = 4,
     limit: float = 0.1,
+    valid: Bool[Tensor, "b 1 h w"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean distance between where two motions see the same points, per axis, as a share of the width.
+    """Mean distance between where two motions see the same (valid) points, per axis, as a share of the width.
 
     Every `stride`-th pixel of both axes is asked; a single distance counts at most `limit`, so that points
     near or behind a camera do not rule. Ours.
     """
     points = _points(_every(depth, stride), intrinsics, stride)
     shift = project(transform(points, a), intrinsics) - project(transform(points, b), intrinsics)
-    return (shift.abs() / depth.shape[-1]).nan_to_num(nan=limit).clamp(max=limit).mean()
+    distance = (shift.abs() / depth.shape[-1]).nan_to_num(nan=limit).clamp(max=limit)
+    if valid is None:
+        return distance.mean()
+    use = _every(valid, stride)
+    return torch.where(use, distance, 0.0).sum() / (distance.shape[1] * use.sum()).clamp(min=1)
 
 
 def _every(values: Tensor, stride: int) -> Tensor:

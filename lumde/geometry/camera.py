@@ -68,14 +68,6 @@ def resize_intrinsics(
     return resized
 
 
-def crop_intrinsics(intrinsics: Float[Tensor, "*b 3 3"], top: int, left: int) -> Float[Tensor, "*b 3 3"]:
-    """Carry intrinsics along with a crop that removes `top` rows and `left` columns (negative = padding)."""
-    cropped = intrinsics.clone()
-    cropped[..., 0, 2] -= left
-    cropped[..., 1, 2] -= top
-    return cropped
-
-
 def flip_intrinsics(intrinsics: Float[Tensor, "*b 3 3"], width: int) -> Float[Tensor, "*b 3 3"]:
     """Carry intrinsics along with a left-right mirror of a picture `width` pixels wide."""
     flipped = intrinsics.clone()

@@ -197,7 +197,7 @@ class VideoTerms(nn.Module):
             aligned = refine_motion(image, sources, depth, guess.detach(), intrinsics, search, valid)
         if self.recorded:
             aligned = with_length_of(guess, aligned)
-        distance = motion_distance(guess, aligned, depth, intrinsics)
+        distance = motion_distance(guess, aligned, depth, intrinsics, valid=valid)
         answer = motions.detach().clone()
         answer[:, moving] = aligned.unflatten(0, (-1, len(moving)))
         return answer, distance

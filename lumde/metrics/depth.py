@@ -43,14 +43,6 @@ def depth_metrics(pred: Values, target: Values) -> dict[str, float]:
     return {name: float(figure) for name, figure in figures.items()}
 
 
-def median_scale(pred: Values, target: Values) -> float:
-    """Answer the factor that brings `pred` to the scale of `target`: median(target) / median(pred).
-
-    An even count takes the mean of the two middle values. Errors as in `depth_metrics`.
-    """
-    return float(np.median(_checked(target, "target")) / np.median(_checked(pred, "pred")))
-
-
 def _checked(values: Values, name: str) -> Float[np.ndarray, " n"]:
     array = (
         values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values.astype(np.float64)

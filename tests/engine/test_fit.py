@@ -35,18 +35,21 @@ def teacher(tmp_path_factory):
             "affine_invariant leaves open",
         ),
         (RESPONSE, {}, {"min_motion": 0.01}, "data.fresh brings others"),
+        (RESPONSE, {}, {"cache": "maps"}, "teacher.cache: data.fresh brings other pictures"),
         (RESPONSE, {"max_depth": 4.0}, {}, r"set student.min_depth=0.1 student.max_depth=100"),
     ],
 )
 def test_what_does_not_fit_is_refused(teacher, tmp_path, method, student, more, message):
     def config():
+        changes = {"min_motion", "cache"} & more.keys()
+        cache = {"cache": str(tmp_path / more["cache"])} if "cache" in more else {}
         return parse(
             {
                 "method": method,
                 "student": {"name": "depth_small", "size": "tiny", "scales": 1, **student},
-                "teacher": teacher,
-                "data": {**WORLDS, "fresh": 1 if "min_motion" in more else 0},
-                "snippets": {"height": 48, "width": 80, **more},
+                "teacher": {**teacher, **cache},
+                "data": {**WORLDS, "fresh": 1 if changes else 0},
+                "snippets": {"height": 48, "width": 80} | {k: v for k, v in more.items() if k != "cache"},
                 "loop": {"steps": 1},
             },
             TrainConfig,

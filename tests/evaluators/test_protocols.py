@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from lumde.data.resize import at_centres
 from lumde.errors import DataError, UsageError
 from lumde.evaluators.protocols import (
     PROTOCOLS,
     counted,
     crop_window,
     measured,
-    nearest_resize,
     resolve_protocol,
 )
 
@@ -56,9 +56,9 @@ def test_masked_pixels_do_not_count():
     assert valid.tolist() == [[True, True, False, False]] * 2 + [[True] * 4] * 2
 
 
-def test_nearest_resize_takes_half_pixel_centres():
-    assert nearest_resize(np.array([[True, False, False]]), (1, 2)).tolist() == [[True, False]]
-    assert nearest_resize(np.array([[True, False]]), (2, 4)).tolist() == [[True, True, False, False]] * 2
+def test_a_mask_is_taken_at_half_pixel_centres():
+    assert at_centres(np.array([[True, False, False]]), (1, 2)).tolist() == [[True, False]]
+    assert at_centres(np.array([[True, False]]), (2, 4)).tolist() == [[True, True, False, False]] * 2
 
 
 def test_generic_takes_the_range_of_the_dataset(memory_dataset):
