@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from lumde.errors import ConfigError
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
 
@@ -39,31 +38,3 @@ class FrameDataset(ABC):
     def read_fields(self, key: FrameKey, fields: tuple[str, ...]) -> Frame:
         """Decode only what `fields` name, where that saves work."""
         return self.read(key)
-
-
-class Selected(FrameDataset):
-    """Some targets of a dataset, the same ones for ever; neighbours come from all of it."""
-
-    def __init__(self, whole: FrameDataset, targets: Sequence[FrameKey]) -> None:
-        """Keep `targets`; ConfigError for a dataset that changes."""
-        if whole.changes:
-            raise ConfigError("data that changes from epoch to epoch cannot be selected from; set fresh=0")
-        self.whole, self.targets = whole, targets
-        self.config, self.provides, self.expected = whole.config, whole.provides, whole.expected
-        self.decodes, self.protocol = whole.decodes, whole.protocol
-
-    def neighbour(self, key: FrameKey, offset: int) -> FrameKey | None:
-        """As the whole dataset says."""
-        return self.whole.neighbour(key, offset)
-
-    def has_partner(self, key: FrameKey) -> bool:
-        """As the whole dataset says."""
-        return self.whole.has_partner(key)
-
-    def read(self, key: FrameKey) -> Frame:
-        """As the whole dataset does."""
-        return self.whole.read(key)
-
-    def read_fields(self, key: FrameKey, fields: tuple[str, ...]) -> Frame:
-        """As the whole dataset does."""
-        return self.whole.read_fields(key, fields)

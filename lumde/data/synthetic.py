@@ -93,6 +93,8 @@ class Synthetic(FrameDataset):
 
     def begin_epoch(self, epoch: int) -> None:
         """Hold the worlds of this epoch: a window that moves `fresh` worlds along the stream per epoch."""
+        if self._clips and not self.changes:
+            return  # the same worlds; whoever picked some of the targets keeps them
         first = self.config.first_world + epoch * self.config.fresh
         window = range(first, first + self.config.worlds)
         orders = {self._sequence(index): self._order(index) for index in window}

@@ -6,11 +6,11 @@ from typing import Literal
 import torch
 
 from lumde.data import DATASETS
-from lumde.data.base import FrameDataset, Selected
+from lumde.data.base import FrameDataset
 from lumde.data.loader import Batches, LoaderConfig
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine.log import to_numbers
-from lumde.errors import DataError
+from lumde.errors import ConfigError, DataError
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.methods.base import Method
 from lumde.models import DepthModel
@@ -49,9 +49,11 @@ class Validation:
         cls, config: ValidationConfig, snippets: SnippetConfig, method: Method, model: DepthModel
     ) -> "Validation":
         """Open the validation set; frames are thinned evenly to `max_frames`."""
-        whole: FrameDataset = build(DATASETS, config.data)
-        stride = max(1, -(-len(whole.targets) // config.max_frames))
-        dataset = Selected(whole, whole.targets[::stride])
+        dataset: FrameDataset = build(DATASETS, config.data)
+        if dataset.changes:
+            raise ConfigError("validation.data changes from epoch to epoch; set validation.data.fresh=0")
+        stride = max(1, -(-len(dataset.targets) // config.max_frames))
+        dataset.targets = dataset.targets[::stride]
         return cls(method, model, dataset, _batches(method, dataset, snippets), config.align)
 
     @torch.no_grad()

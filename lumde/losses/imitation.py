@@ -66,10 +66,10 @@ def scale_invariant(
     valid = measured(target_depth, valid)
     use = valid.to(pred_depth.dtype)
     error = use * (torch.where(valid, pred_depth, 1.0) / torch.where(valid, target_depth, 1.0)).log()
-    count = use.sum((1, 2, 3)).clamp(min=1)
+    found = use.sum((1, 2, 3))
+    count = found.clamp(min=1)
     mean, squares = error.sum((1, 2, 3)) / count, error.square().sum((1, 2, 3)) / count
-    known = use.sum((1, 2, 3)) > 0
-    return (squares - share * mean.square()).sum() / known.sum().clamp(min=1)  # unknown ones add nothing
+    return (squares - share * mean.square()).sum() / (found > 0).sum().clamp(min=1)  # others add nothing
 
 
 def affine_invariant(

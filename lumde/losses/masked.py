@@ -37,11 +37,11 @@ def mean_seen(values: Float[Tensor, "b s h w"], seen: Bool[Tensor, "b s h w"]) -
     return (values * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True).clamp(min=1)
 
 
-def surrounded(mask: Bool[Tensor, "b 1 h w"]) -> Bool[Tensor, "b 1 h w"]:
+def surrounded(mask: Bool[Tensor, "b c h w"]) -> Bool[Tensor, "b c h w"]:
     """Valid pixels whose neighbours all are valid: what looks at 3x3 windows, such as SSIM, stays clear."""
     return F.max_pool2d((~mask).float(), 3, 1, 1) == 0
 
 
-def unmasked(masks: Bool[Tensor, "n 1 h w"], grid: Float[Tensor, "n h w 2"]) -> Bool[Tensor, "n 1 h w"]:
-    """Where positions in a source picture meet no masked pixel of it, windows of 3x3 included."""
-    return sample(surrounded(masks).float(), grid) > WHOLE
+def unmasked(clear: Bool[Tensor, "n 1 h w"], grid: Float[Tensor, "n h w 2"]) -> Bool[Tensor, "n 1 h w"]:
+    """Where positions in a source picture meet clear pixels alone, such as `surrounded` answers."""
+    return sample(clear.float(), grid) > WHOLE

@@ -150,7 +150,7 @@ class Adversarial(Method):
             teacher, features = self.run(self.teacher.depth_and_features, frames.image)
             teacher, valid = known_depth(teacher, frames.mask)
         else:
-            teacher, valid = self._look(frames)
+            teacher, valid = self.taught(frames)
             if self.compares_features:
                 features = self.run(self.teacher.features, frames.image)
         if self.arbiter and self.arbiter.speaks_at(step):
@@ -211,14 +211,8 @@ class Adversarial(Method):
             return self._seen
         with torch.no_grad():
             student = self.student.depth(self.run(self.student, frames.jittered).disp)
-        teacher, valid = self._look(frames)
+        teacher, valid = self.taught(frames)
         return _Seen(frames, teacher, student, valid)
-
-    def _look(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Tensor | None]:
-        """The teacher's depth, and the pixels that count."""
-        assert self.teacher is not None
-        with self.autocast(frames.image):
-            return known_depth(self.teacher.look(frames), frames.mask)
 
     def _maps(
         self, depth: Tensor, teacher: Tensor, mask: Tensor | None, frames: FrameBatch
@@ -244,7 +238,7 @@ class Adversarial(Method):
         output = self.run(self.student, frames.image)
         student = self.student.depth(output.disp)
         if self.teacher is not None:
-            shown = imitation_pictures(frames, student, self._look(frames)[0])
+            shown = imitation_pictures(frames, student, self.taught(frames)[0])
         else:
             shown = {"input": frames.image[0], "student": disparity_picture(1 / student[0, 0])}
         if self.video:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lumde.geometry.alignment import find_motion
 from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.arbiter import ArbiterConfig, Judgement, judge
-from lumde.losses.masked import unmasked
+from lumde.losses.masked import surrounded, unmasked
 from lumde.losses.photometric import geometry_consistency, reprojection_error
 from lumde.nets.base import DepthNet
 from lumde.structures import FrameBatch
@@ -79,8 +79,8 @@ class Arbiter:
         difference = geometry_consistency(by_ours.source_depth, sample(own, by_ours.grid))
         seen = by_ours.inside & by_theirs.inside
         if frames.source_masks is not None:
-            masks = frames.source_masks[:, moving].flatten(0, 1)[:, None]
-            seen = seen & unmasked(masks, by_ours.grid) & unmasked(masks, by_theirs.grid)
+            clear = surrounded(frames.source_masks[:, moving]).flatten(0, 1)[:, None]
+            seen = seen & unmasked(clear, by_ours.grid) & unmasked(clear, by_theirs.grid)
         maps = (
             _error(by_ours, image),
             _error(by_theirs, image),

@@ -58,11 +58,17 @@ class Method(nn.Module, ABC):
     @torch.no_grad()
     def believed(self, frames: FrameBatch) -> Bool[Tensor, "b 1 h w"]:
         """Pixels where an arbiter believes the teacher as things stand; for methods that have both."""
-        assert self.arbiter is not None and self.teacher is not None
-        with self.autocast(frames.image):
-            teacher, valid = known_depth(self.teacher.look(frames), frames.mask)
+        assert self.arbiter is not None
+        teacher, valid = self.taught(frames)
         student = self.enlarged_depths(self.run(self.student, frames.image), teacher)[0]
         return self.arbiter.believed(frames, student, teacher, valid)
+
+    @torch.no_grad()
+    def taught(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:
+        """The teacher's depth of a batch, and where it and the frames' mask have something to say."""
+        assert self.teacher is not None
+        with self.autocast(frames.image):
+            return known_depth(self.teacher.look(frames), frames.mask)
 
     def enlarged_depths(
         self, output: DepthOutput, like: Float[Tensor, "b 1 h w"]

@@ -14,7 +14,6 @@ from lumde.methods.base import (
     Method,
     Streams,
     imitation_pictures,
-    known_depth,
     mean_of,
     require_teacher,
 )
@@ -55,14 +54,9 @@ class Imitator(Method):
         student = self.student.depth(self.run(self.student, frames.image).disp)
         return imitation_pictures(frames, student, self.look(frames)[0])
 
-    @torch.no_grad()
     def look(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:
-        """The teacher's depth of a batch, and the pixels where it and the frames' mask have something to say.
-
-        A student with depth bins gets them moved to where the teacher's depths lie, on the first batches.
-        """
-        with self.autocast(frames.image):
-            depth, valid = known_depth(self.teacher.look(frames), frames.mask)
+        """As `taught`; depth bins are moved to where the teacher's depths of the first batches lie."""
+        depth, valid = self.taught(frames)
         self.move_bins(depth, valid)
         return depth, valid
 

@@ -6,7 +6,7 @@ arXiv:1908.10553 (geometry consistency, self-discovered mask); Wang et al. 2018,
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -131,18 +131,19 @@ class VideoTerms(nn.Module):
             if self.pose_net is not None:
                 terms["pose"] = self.config.align_weight * distance
         identity = self._identity(batch) if self.config.automask else None
+        clear = _clear_of_masks(batch)
         photometric, smoothness, geometry = [], [], []
         for scale, disp in enumerate(output.disps):
             full = resize_disparity(disp, size)
             warped = self._warp(net.depth(full), batch, motions)
-            consistency = None
+            consistency, unmasked_there = None, self._unmasked(warped, clear)
             if self.config.geometry_weight and scale == 0:
                 difference = self._depth_difference(net, warped, batch, run)
-                seen = warped.inside.view_as(difference) & self._unmasked(warped, batch)
+                seen = warped.inside.view_as(difference) & unmasked_there
                 seen = seen if batch.mask is None else seen & batch.mask
                 geometry.append(masked_mean(difference, seen))
                 consistency = 1 - difference.detach()
-            result = self._compared(warped, identity, consistency, batch)
+            result = self._compared(warped, identity, consistency, unmasked_there, clear)
             photometric.append(result.loss)
             smoothness.append(_smoothness(disp, batch) / 2**scale)
             if scale == 0:
@@ -230,19 +231,16 @@ class VideoTerms(nn.Module):
         warped: Warped,
         identity: Float[Tensor, "b s h w"] | None,
         weights: Float[Tensor, "b s h w"] | None,
-        batch: FrameBatch,
+        seen: Bool[Tensor, "b s h w"],
+        clear: FrameBatch,
     ) -> MinimumReprojection:
         """The photometric term: the best source of each pixel, or the mean of those that see it."""
-        assert batch.sources is not None
-        b, s = batch.sources.shape[:2]
-        h, w = batch.image.shape[-2:]
-        errors = reprojection_error(warped.image, batch.image.repeat_interleave(s, 0)).view(b, s, h, w)
-        valid = None if batch.mask is None else surrounded(batch.mask)
-        seen = self._unmasked(warped, batch)
+        b, s, h, w = seen.shape
+        errors = reprojection_error(warped.image, clear.image.repeat_interleave(s, 0)).view(b, s, h, w)
         if self.config.out_of_view == "mask":
             seen = seen & warped.inside.view(b, s, h, w)
         anywhere = seen.any(1, keepdim=True)
-        valid = anywhere if valid is None else valid & anywhere
+        valid = anywhere if clear.mask is None else clear.mask & anywhere
         learned = None if weights is None else errors * weights
         if self.config.minimum:
             errors = torch.where(seen, errors, OUT_OF_VIEW)
@@ -252,13 +250,13 @@ class VideoTerms(nn.Module):
             identity = None if identity is None else mean_seen(identity, seen)
         return minimum_reprojection(errors, identity, valid, self._noise(identity), learned)
 
-    def _unmasked(self, warped: Warped, batch: FrameBatch) -> Bool[Tensor, "b s h w"]:
+    def _unmasked(self, warped: Warped, clear: FrameBatch) -> Bool[Tensor, "b s h w"]:
         """Where what a target pixel is compared with is no masked part of the source."""
-        assert batch.sources is not None
-        b, s, _, h, w = batch.sources.shape
-        if batch.source_masks is None:
-            return torch.ones(b, s, h, w, dtype=torch.bool, device=batch.image.device)
-        return unmasked(batch.source_masks.flatten(0, 1)[:, None], warped.grid).view(b, s, h, w)
+        assert clear.sources is not None
+        b, s, _, h, w = clear.sources.shape
+        if clear.source_masks is None:
+            return torch.ones(b, s, h, w, dtype=torch.bool, device=clear.image.device)
+        return unmasked(clear.source_masks.flatten(0, 1)[:, None], warped.grid).view(b, s, h, w)
 
     def _depth_difference(
         self, net: DepthNet, warped: Warped, batch: FrameBatch, run: Callable[..., Any]
@@ -280,6 +278,14 @@ def _smoothness(disp: Tensor, batch: FrameBatch) -> Tensor:
     image = F.interpolate(batch.image, size, mode="area")
     valid = None if batch.mask is None else F.interpolate(batch.mask.float(), size, mode="area") == 1
     return edge_aware_smoothness(disp, image, valid)
+
+
+def _clear_of_masks(batch: FrameBatch) -> FrameBatch:
+    """The batch with masks that keep one pixel clear of what they hide: SSIM looks at 3x3."""
+    mask, sources = (
+        None if masks is None else surrounded(masks) for masks in (batch.mask, batch.source_masks)
+    )
+    return replace(batch, mask=mask, source_masks=sources)
 
 
 @torch.no_grad()

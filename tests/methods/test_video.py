@@ -13,7 +13,7 @@ from lumde.config import parse
 from lumde.geometry.warp import Warped
 from lumde.losses.photometric import reprojection_error
 from lumde.methods.photometric import Photometric
-from lumde.methods.video import VideoTerms
+from lumde.methods.video import VideoTerms, _clear_of_masks
 from lumde.methods.video_config import FREE_DRIFT
 from lumde.nets.depth_small import DepthSmall
 from lumde.structures import RIGHT, DepthOutput, FrameBatch
@@ -237,7 +237,8 @@ def test_the_photometric_term_agrees_with_a_loop(minimum: bool, out_of_view: str
     identity = terms._identity(batch) * torch.rand(2, 2, 32, 64, generator=generator)
     trust = torch.rand(2, 2, 32, 64, generator=generator) if weighted else None
     unused = {"grid": torch.zeros(4, 32, 64, 2), "source_depth": inside.float(), "bad": torch.tensor(0)}
-    result = terms._compared(Warped(image, inside, **unused), identity, trust, batch)
+    warped, clear = Warped(image, inside, **unused), _clear_of_masks(batch)
+    result = terms._compared(warped, identity, trust, terms._unmasked(warped, clear), clear)
     errors = reprojection_error(image, batch.image.repeat_interleave(2, 0)).view(2, 2, 32, 64)
     values = []
     for b, y, x in itertools.product(range(2), range(32), range(64)):
