@@ -105,6 +105,8 @@ class Synthetic(FrameDataset):
         self._clips.update(zip(missing, clips, strict=True))
         coming = range(window.stop, window.stop + self.config.fresh)
         self._studio.prepare([self._order(index) for index in coming])
+        if not self.changes:
+            self._studio.close()  # all that will ever be asked for is here
         self.targets = [
             FrameKey(name, frame, f"{frame:03d}") for name, frames in self._frames.items() for frame in frames
         ]

@@ -25,7 +25,6 @@ from lumde.methods.base import (
     Streams,
     disparity_picture,
     imitation_pictures,
-    known_depth,
     require_teacher,
 )
 from lumde.methods.video import VideoTerms
@@ -143,16 +142,12 @@ class Adversarial(Method):
 
     def _imitation(self, frames: FrameBatch, output: DepthOutput, step: int) -> dict[str, Float[Tensor, ""]]:
         """Teacher terms, each of them optional."""
-        assert self.teacher is not None
         student = self.student.depth(output.disp)
         features: tuple[Tensor, ...] = ()
-        if self.compares_features and self.teacher.one_pass:
-            teacher, features = self.run(self.teacher.depth_and_features, frames.image)
-            teacher, valid = known_depth(teacher, frames.mask)
+        if self.compares_features:
+            teacher, valid, features = self.taught_with_features(frames)
         else:
             teacher, valid = self.taught(frames)
-            if self.compares_features:
-                features = self.run(self.teacher.features, frames.image)
         if self.arbiter and self.arbiter.speaks_at(step):
             valid = self.arbiter.believed(frames, student, teacher, valid)
         self._seen = _Seen(frames, teacher, student.detach(), valid)

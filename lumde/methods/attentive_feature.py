@@ -9,7 +9,7 @@ ours: only its abstract and review were at hand.
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,15 @@ from lumde.structures import DepthOutput, FrameBatch
 from lumde.teachers.base import Frozen, Teacher
 
 PROBE = 64  # pixels, side of the picture that tells how many channels maps have
+
+
+class _Seen(NamedTuple):
+    """What the teacher says of one batch: both phases of a step need it."""
+
+    frames: FrameBatch
+    depth: Tensor  # holes filled by 1
+    valid: Tensor | None  # pixels that count
+    features: tuple[Tensor, ...]
 
 
 class AttentiveFeature(Imitator):
@@ -70,7 +79,7 @@ class AttentiveFeature(Imitator):
         self.levels = min(len(ours), len(theirs))  # counted from the coarsest
         channels = zip(theirs[-self.levels :], ours[-self.levels :], strict=True)
         self.adapters = nn.ModuleList(_adapter(a.shape[1], b.shape[1]) for a, b in channels)
-        self._seen: tuple[FrameBatch, Tensor, tuple[Tensor, ...]] | None = None  # the last batch's teacher
+        self._seen: _Seen | None = None  # the last batch's
 
     @property
     def begins(self) -> dict[str, int]:
@@ -86,13 +95,13 @@ class AttentiveFeature(Imitator):
         frames = batch["main"]
         if phase == "acclimate":
             return self._acclimation(frames) if step >= self.config.ghost_step else {}
-        teacher, features = self._taught(frames)
+        seen = self._asked(frames)
         output = self.run(self.student, frames.jittered)
-        depths = self.enlarged_depths(output, teacher)
-        terms = imitation_terms(self.config, depths, teacher, frames.mask, self.teacher.unit)
+        depths = self.enlarged_depths(output, seen.depth)
+        terms = imitation_terms(self.config, depths, seen.depth, seen.valid, self.teacher.unit)
         if self.config.feature_weight and step >= self.config.feature_step:
             with torch.no_grad():
-                wanted = self._acclimated(features, output.features)
+                wanted = self._acclimated(seen.features, output.features)
             distance = attentive_distance if self.config.attention == "attentive" else plain_distance
             pairs = zip(output.features[-self.levels :], wanted, strict=True)
             # Relative to the target's size: else the deepest maps, whose numbers are large, decide alone.
@@ -108,20 +117,19 @@ class AttentiveFeature(Imitator):
         if not self.ghost_made:
             self.ghost.net.load_state_dict(self.student.state_dict())  # and now it stays as it is
             self.ghost_made.fill_(True)
-        teacher, features = self._taught(frames)
+        seen = self._asked(frames)
         with torch.no_grad():
             like = self.run(self.ghost, frames.image).features
-        output = self.run(self._decoded, *like[: -self.levels], *self._acclimated(features, like))
-        depth = self.enlarged_depths(output, teacher)[0]
-        return {"acclimation": log_l1(depth, teacher, frames.mask)}
+        output = self.run(self._decoded, *like[: -self.levels], *self._acclimated(seen.features, like))
+        depth = self.enlarged_depths(output, seen.depth)[0]
+        return {"acclimation": log_l1(depth, seen.depth, seen.valid)}
 
-    @torch.no_grad()
-    def _taught(self, frames: FrameBatch) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The teacher's depth and features; both phases of a step need them."""
-        if self._seen is None or self._seen[0] is not frames:
-            self._seen = (frames, *self.run(self.teacher.depth_and_features, frames.image))
-            self.move_bins(self._seen[1], frames.mask)
-        return self._seen[1], self._seen[2]
+    def _asked(self, frames: FrameBatch) -> _Seen:
+        """What the teacher says, asked once per batch."""
+        if self._seen is None or self._seen.frames is not frames:
+            self._seen = _Seen(frames, *self.taught_with_features(frames))
+            self.move_bins(self._seen.depth, self._seen.valid)
+        return self._seen
 
     def _decoded(self, *features: Tensor) -> DepthOutput:
         """What the ghost's decoder answers."""

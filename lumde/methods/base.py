@@ -70,6 +70,17 @@ class Method(nn.Module, ABC):
         with self.autocast(frames.image):
             return known_depth(self.teacher.look(frames), frames.mask)
 
+    @torch.no_grad()
+    def taught_with_features(
+        self, frames: FrameBatch
+    ) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None, tuple[Tensor, ...]]:
+        """As `taught`, and the teacher's encoder maps, of the same pass where labels need one."""
+        assert self.teacher is not None
+        if not self.teacher.one_pass:
+            return *self.taught(frames), self.run(self.teacher.features, frames.image)
+        depth, features = self.run(self.teacher.depth_and_features, frames.image)
+        return *known_depth(depth, frames.mask), features
+
     def enlarged_depths(
         self, output: DepthOutput, like: Float[Tensor, "b 1 h w"]
     ) -> list[Float[Tensor, "b 1 h w"]]:

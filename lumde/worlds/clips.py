@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.util import Finalize
 from typing import NamedTuple
 
 from lumde.worlds.look import make_look
@@ -45,6 +46,7 @@ class Studio:
         """Clips of `height` x `width` pixels; `processes` that share the work, 0 = this one."""
         self.height, self.width, self.processes = height, width, processes
         self._pool: ProcessPoolExecutor | None = None
+        self._end: Finalize | None = None
         self._begun: dict[Order, Future[Clip]] = {}
 
     def render(self, orders: Sequence[Order]) -> Iterator[Clip]:
@@ -63,10 +65,19 @@ class Studio:
             return
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.processes, get_context("spawn"))
+            # Before multiprocessing closes the queues at exit: else a process that was itself started by it
+            # waits for these for ever.
+            self._end = Finalize(self, self._pool.shutdown, kwargs={"cancel_futures": True}, exitpriority=100)
         for order in orders:
             if order not in self._begun:
                 self._begun[order] = self._pool.submit(render_world, order, self.height, self.width)
 
+    def close(self) -> None:
+        """End the other processes; a later order starts them anew."""
+        if self._end is not None:
+            self._end()
+        self._pool, self._end, self._begun = None, None, {}
+
     def __getstate__(self) -> dict[str, object]:
         """Copies (of loader workers) share no processes."""
-        return {**vars(self), "_pool": None, "_begun": {}}
+        return {**vars(self), "_pool": None, "_end": None, "_begun": {}}

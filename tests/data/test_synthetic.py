@@ -1,6 +1,7 @@
 """The endless stream, the frozen test set and what they promise."""
 
 import hashlib
+import multiprocessing
 from itertools import pairwise
 
 import numpy as np
@@ -117,6 +118,22 @@ def test_processes_render_the_same_bytes():
     alone = Synthetic(Synthetic.Config(**SMALL))
     helped = Synthetic(Synthetic.Config(**SMALL, processes=2))
     assert [digest(alone, s) for s in sequences(alone)] == [digest(helped, s) for s in sequences(helped)]
+
+
+def keep_to_the_end(*held: Synthetic) -> None:
+    """What a run of a study does: it ends while somebody still holds worlds that others are rendering."""
+    held[0].begin_epoch(1)
+
+
+@pytest.mark.parametrize("fresh", [0, 1])
+def test_a_process_that_renders_in_others_can_end(fresh):
+    held = Synthetic(Synthetic.Config(**SMALL, fresh=fresh, processes=1))
+    child = multiprocessing.get_context("spawn").Process(target=keep_to_the_end, args=(held,))
+    child.start()
+    child.join(120)
+    ended = child.exitcode
+    child.kill()
+    assert ended == 0
 
 
 def test_training_never_meets_a_test_world():

@@ -27,6 +27,17 @@ class FixedTeacher(Teacher):
         return tuple(m for m in self.net.modules() if isinstance(m, nn.BatchNorm2d))
 
 
+class TwoPasses(FixedTeacher):
+    """Labels that are not what one pass of its network answers, with a hole."""
+
+    one_pass = False
+
+    def labels(self, images):
+        depth = 2 * self.depth(images)
+        depth[:, :, :8, :8] = 0
+        return depth
+
+
 def frames_of(count: int) -> FrameBatch:
     """Random frames of 32 x 64 pixels with everything that a dataset may provide."""
     generator = torch.Generator().manual_seed(1)

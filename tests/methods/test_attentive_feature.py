@@ -1,16 +1,16 @@
 """The ghost decoder is copied once and stays; acclimation makes a teacher's features speak through it."""
 
 import torch
-from method_parts import FixedTeacher, frames_of
+from method_parts import FixedTeacher, TwoPasses, frames_of
 
 from lumde.methods.attentive_feature import AttentiveFeature
 from lumde.nets.depth_small import DepthSmall
 
 
-def made(**options) -> AttentiveFeature:
+def made(teacher=FixedTeacher, **options) -> AttentiveFeature:
     torch.manual_seed(0)
     config = AttentiveFeature.Config(name="attentive_feature", **options)
-    return AttentiveFeature(config, DepthSmall(DepthSmall.Config(size="tiny", scales=1)), FixedTeacher())
+    return AttentiveFeature(config, DepthSmall(DepthSmall.Config(size="tiny", scales=1)), teacher())
 
 
 def test_phases_begin_at_their_steps():
@@ -50,3 +50,17 @@ def test_acclimation_brings_the_ghosts_depth_to_the_teachers():
         loss.backward()
         optimizer.step()
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_labels_of_several_passes_are_learned_and_their_holes_are_not():
+    method, frames = made(TwoPasses, ghost_step=0, feature_step=1).eval(), frames_of(2)
+    with torch.no_grad():
+        ours = method.student.depth(method.student(frames.image).disp)
+        gap = (ours.log() - (2 * method.teacher.depth(frames.image)).log()).abs()
+        expected = (gap.sum() - gap[:, :, :8, :8].sum()) / (gap.numel() - 2 * 64)
+    terms = method.terms({"main": frames}, "student", 1)
+    torch.testing.assert_close(terms["imitation"].detach(), expected)
+    assert (
+        terms["feature"].isfinite()
+        and method.terms({"main": frames}, "acclimate", 1)["acclimation"].isfinite()
+    )
