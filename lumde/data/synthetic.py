@@ -1,8 +1,7 @@
 """Procedural worlds with exact depth, pose, ids and movers, rendered into memory; nothing is downloaded."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,12 +41,6 @@ def frozen_seed(test_set: str, index: int) -> int:
     return list(TEST_SETS).index(test_set) * 1000 + index
 
 
-def whole(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of a config with all worlds of the test set that they name, unless they say how many."""
-    test_set = TEST_SETS.get(values.get("test_set", ""))
-    return ({"worlds": test_set.worlds} if test_set else {}) | dict(values)
-
-
 class Synthetic(FrameDataset):
     """Procedural streets, rooms, shapes: an endless stream to learn from, frozen sets for testing."""
 
@@ -60,7 +53,7 @@ class Synthetic(FrameDataset):
 
         name: str = "synthetic"
         families: tuple[str, ...] = ("streets",)  # of worlds.clips.FAMILIES, in turn
-        worlds: int = 24  # held in memory at a time; of a test set: the first ones (`whole`)
+        worlds: int = 0  # held in memory at a time, of a test set its first; 0 = 24, of a test set all
         frames: int = 40  # per world; a test set has its own
         every: int = 1  # only every n-th frame is rendered, e.g. for learning from single frames
         first_world: int = 0  # where in the stream to begin
@@ -73,6 +66,11 @@ class Synthetic(FrameDataset):
         sky_depth: float = 0.0  # metres told where the sky is seen; 0 = no depth there
         fresh: int = 0  # worlds replaced per epoch by the next ones of the stream
         processes: int = 0  # that render, the next epoch's worlds during this one; 0 = this one, when asked
+
+        def __post_init__(self) -> None:
+            """Say how many worlds there are where nobody did."""
+            known = TEST_SETS.get(self.test_set)
+            self.worlds = self.worlds or (known.worlds if known else 24)
 
     def __init__(self, config: Config) -> None:
         """Render the worlds of epoch 0.

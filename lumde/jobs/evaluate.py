@@ -17,7 +17,7 @@ from lumde.config import nearest, parse, to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.data.recorded import parse_range
-from lumde.data.synthetic import Synthetic, whole
+from lumde.data.synthetic import Synthetic
 from lumde.engine.devices import pick_device
 from lumde.errors import DataError, UsageError
 from lumde.evaluators.accuracy import (
@@ -68,7 +68,6 @@ def open_dataset(
     values: dict[str, Any] = {"name": name, "root": root, "split": split}
     if "test_set" in known:
         values["test_set"] = values.pop("split") or DEFAULT_TEST_SET
-        values = whole(values)
     if known.get("frames") is str:
         values["frames"] = frames
     given = {k: v for k, v in values.items() if v is not None} | dict(map(_option, options))

@@ -8,7 +8,6 @@ from typing import Any
 
 from lumde.config import nearest, parse_part
 from lumde.data import DATASETS
-from lumde.data.synthetic import whole
 from lumde.engine.run import TrainConfig, load_config
 from lumde.packaged import package_file
 from lumde.registry import Named
@@ -114,7 +113,7 @@ class StudyConfig:
     def test_configs(self) -> dict[str, Named]:
         """The data sets of its tests, by name."""
         values = filled(self.tests, self.root)
-        return {name: parse_part(whole(value), DATASETS, f"tests.{name}") for name, value in values.items()}
+        return {name: parse_part(value, DATASETS, f"tests.{name}") for name, value in values.items()}
 
     @property
     def judged_on(self) -> str:

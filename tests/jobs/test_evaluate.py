@@ -212,6 +212,7 @@ def test_a_frozen_test_set_is_evaluated_whole_unless_asked():
     assert result.summary["split"] == "streets-v1 (1 worlds)"
     assert result.summary["metrics"]["abs_rel"] == pytest.approx(0.0, abs=1e-5)
     assert result.summary["trivial"]["constant_depth"]["abs_rel"] > 0.2
+    assert job.open_dataset("synthetic", options=options[1:]).config.worlds == 32
     few = job.open_dataset("synthetic", frames="0:5", options=options)
     assert {key.position for key in few.targets} == {0, 4}
 
