@@ -65,9 +65,8 @@ def _world(family: str, seed: int, chosen: tuple[int, ...], student: DepthNet) -
     }
     batch = to_batch(frames, None, (), (-1, 1))
     with torch.inference_mode():
-        answer = student.depth(student(batch.image).disp)
         arbiter = Arbiter(ArbiterConfig(), student, lambda net, *inputs: net(*inputs))
-        verdict = arbiter.judge(batch, answer, teacher, known)
+        verdict = arbiter.judge(batch, teacher, known)
     use = (known & (verdict.doubt != 0)).numpy().ravel()
     masks = (planted.numpy(), verdict.rejected.numpy(), clip.movers[1])
     return (verdict.doubt.numpy().ravel()[use], *(mask.ravel()[use] for mask in masks))

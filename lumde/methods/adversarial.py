@@ -149,7 +149,7 @@ class Adversarial(Method):
         else:
             teacher, valid = self.taught(frames)
         if self.arbiter and self.arbiter.speaks_at(step):
-            valid = self.arbiter.believed(frames, student, teacher, valid)
+            valid = self.arbiter.believed(frames, teacher, valid)
         self._seen = _Seen(frames, teacher, student.detach(), valid)
         terms = {}
         if self.config.pixel_weight:

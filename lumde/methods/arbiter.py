@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ class Arbiter:
 
         Args:
             config: margins.
-            net: the student, asked for the depth of sources.
+            net: the student, asked for the depth of targets and sources.
             run: runs a network in the precision of the training.
         """
         self.config, self.net, self.run = config, net, run
@@ -38,7 +39,6 @@ class Arbiter:
     def believed(
         self,
         frames: FrameBatch,
-        student: Float[Tensor, "b 1 h w"],
         teacher: Float[Tensor, "b 1 h w"],
         valid: Bool[Tensor, "b 1 h w"] | None,
     ) -> Bool[Tensor, "b 1 h w"]:
@@ -46,18 +46,16 @@ class Arbiter:
 
         Args:
             frames: with sources of the same camera.
-            student: the student's depth of the target.
-            teacher: the teacher's, in any unit.
+            teacher: depth of the target by the teacher, in any unit.
             valid: pixels that count; None = all.
         """
-        self.last = self.judge(frames, student.detach(), teacher, valid)
+        self.last = self.judge(frames, teacher, valid)
         return ~self.last.rejected if valid is None else valid & ~self.last.rejected
 
     @torch.no_grad()
     def judge(
         self,
         frames: FrameBatch,
-        student: Float[Tensor, "b 1 h w"],
         teacher: Float[Tensor, "b 1 h w"],
         valid: Bool[Tensor, "b 1 h w"] | None,
     ) -> Judgement:
@@ -66,6 +64,8 @@ class Arbiter:
         assert frames.sources is not None and frames.sources_jittered is not None
         count = len(moving)
         sources = frames.sources[:, moving].flatten(0, 1)
+        asked = torch.cat([frames.jittered, frames.sources_jittered[:, moving].flatten(0, 1)])
+        student, own = self._depth(asked).split((len(frames.image), len(sources)))
         teacher = _in_scale_of(student, teacher, valid)
         image, intrinsics, ours, theirs = (
             values.repeat_interleave(count, 0)
@@ -74,8 +74,6 @@ class Arbiter:
         mask = None if valid is None else valid.repeat_interleave(count, 0)
         motion = find_motion(image, sources, (ours * theirs).sqrt(), intrinsics, mask)
         by_ours, by_theirs = (warp(sources, depth, motion, intrinsics) for depth in (ours, theirs))
-        with _evaluating(self.net):  # to be asked teaches its statistics nothing
-            own = self.net.depth(self.run(self.net, frames.sources_jittered[:, moving].flatten(0, 1)).disp)
         difference = geometry_consistency(by_ours.source_depth, sample(own, by_ours.grid))
         seen = by_ours.inside & by_theirs.inside
         if frames.source_masks is not None:
@@ -89,6 +87,16 @@ class Arbiter:
             difference,
         )
         return judge(self.config, *(values.view(-1, count, *values.shape[-2:]) for values in maps))
+
+    def _depth(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 h w"]:
+        """The student's depth at the images' size, the same way for target and sources.
+
+        In evaluation mode: to be asked teaches its statistics nothing, and pictures are answered one by one.
+        """
+        size = (images.shape[-2], images.shape[-1])
+        with _evaluating(self.net):
+            disp = self.run(self.net, images).disp
+        return self.net.depth(F.interpolate(disp, size, mode="bilinear", align_corners=False))
 
     def pictures(self) -> dict[str, Float[Tensor, "3 h w"]]:
         """Where the first sample's teacher was believed (white) when it was last judged."""

@@ -59,9 +59,7 @@ class Method(nn.Module, ABC):
     def believed(self, frames: FrameBatch) -> Bool[Tensor, "b 1 h w"]:
         """Pixels where an arbiter believes the teacher as things stand; for methods that have both."""
         assert self.arbiter is not None
-        teacher, valid = self.taught(frames)
-        student = self.enlarged_depths(self.run(self.student, frames.image), teacher)[0]
-        return self.arbiter.believed(frames, student, teacher, valid)
+        return self.arbiter.believed(frames, *self.taught(frames))
 
     @torch.no_grad()
     def taught(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:

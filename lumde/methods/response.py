@@ -72,8 +72,7 @@ class Response(Imitator):
         self.monitors = {"disp_std": output.disp.detach().flatten(1).std(1).mean()}
         if self.arbiter and self.arbiter.speaks_at(step):
             main, rest = valid.split((len(frames.image), len(valid) - len(frames.image)))
-            student, taught_main = (values[: len(main)] for values in (depths[0], teacher))
-            main = self.arbiter.believed(frames, student, taught_main, main)
+            main = self.arbiter.believed(frames, teacher[: len(main)], main)
             valid = torch.cat([main, rest])  # only the main stream has neighbours
             self.monitors |= self.arbiter.monitors()
         terms = imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)

@@ -1,5 +1,7 @@
 """The arbiter on a rendered room: planted errors of a teacher are found, what is right is believed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,9 +56,10 @@ def room():
     return frames, Knows(pictures / 255, depths), depths[1:2]
 
 
-def judged(room, teacher):
-    frames, net, depth = room
-    return Arbiter(ArbiterConfig(), net, lambda net, *x: net(*x)).judge(frames, depth, teacher, None)
+def judged(room, teacher, **changes):
+    frames, net, _ = room
+    arbiter = Arbiter(ArbiterConfig(), net, lambda net, *x: net(*x))
+    return arbiter.judge(replace(frames, **changes), teacher, None)
 
 
 def test_planted_errors_are_found_and_a_right_teacher_is_believed(room):
@@ -69,6 +72,10 @@ def test_planted_errors_are_found_and_a_right_teacher_is_believed(room):
     inside[20:50, 30:70] = True
     assert rejected[inside].float().mean() > 0.3
     assert rejected[~inside].float().mean() < 0.05
+    masks = torch.ones(1, 2, 72, 96, dtype=torch.bool)
+    assert torch.equal(judged(room, wrong, source_masks=masks).rejected[0, 0], rejected)
+    masks[:, 0] = False  # what one source alone says is no reason
+    assert not judged(room, wrong, source_masks=masks).rejected.any()
 
 
 @pytest.mark.parametrize(
@@ -160,3 +167,21 @@ def test_to_be_asked_teaches_the_student_nothing():
         assert student.training and not frozen.training
         states.append({name: value.clone() for name, value in student.state_dict().items()})
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_target_and_sources_are_asked_in_the_same_way():
+    """A pair of frames that are one picture: their depths agree, whatever batch statistics say of others."""
+    torch.manual_seed(0)
+    frames = frames_of(4)
+    frames = replace(frames, sources=frames.image[:, None].expand(-1, 2, -1, -1, -1))
+    frames = replace(frames, sources_jittered=frames.sources)
+    student = DepthSmall(DepthSmall.Config(size="tiny", scales=1)).train()
+    for p in student.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    found = []
+    arbiter = Arbiter(ArbiterConfig(), student, lambda net, *x: found.append(net(*x)) or found[-1])
+    arbiter.judge(frames, torch.ones(4, 1, 32, 64), None)
+    (disp,) = found
+    targets, sources = disp.disp.split((4, 8))
+    torch.testing.assert_close(targets.repeat_interleave(2, 0), sources)
+    assert (targets - student(frames.image).disp).abs().max() > 1e-3  # in training mode it says otherwise
