@@ -16,6 +16,7 @@ from lumde.engine.loop import Loop
 from lumde.engine.run import TrainConfig, train
 from lumde.engine.validate import ValidationConfig
 from lumde.errors import CheckpointError, ConfigError, Interrupted, NumericsError, UsageError
+from lumde.methods.supervised import Supervised
 from lumde.methods.video import VideoTerms
 from lumde.models import DepthModel, ModelConfig, load
 from lumde.nets.depth_small import DepthSmall
@@ -218,6 +219,13 @@ def test_minutes_become_steps_that_are_recorded(tmp_path) -> None:
     result = run(tmp_path / "run", method="supervised", steps=0, minutes=0.03)
     assert result["budget"] == {"minutes": 0.03}
     assert result["steps"] > 20
+
+
+def test_a_term_that_the_minutes_never_reach_is_told(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(Supervised, "begins", property(lambda self: {"late": 10**6, "soon": 3}))
+    train(config("supervised", steps=0, minutes=0.03), tmp_path / "run", quiet=False, opened={"main": Wall()})
+    said = capsys.readouterr().err
+    assert "late: begins at step 1,000,000, which this run of" in said and "soon" not in said
 
 
 def test_supervised_loss_falls(tmp_path) -> None:

@@ -46,6 +46,21 @@ def test_plain_imitation_by_hand():
     )
 
 
+@pytest.mark.parametrize("hole", [0.0, -1.0, math.inf, math.nan])
+def test_holes_of_a_teacher_are_not_learned(hole):
+    method, frames = made().eval(), frames_of(2)
+    depth = method.teacher.depth(frames.image)
+    holed = depth.clone()
+    holed[:, :, :9, :20] = hole
+    method.teacher.depth = lambda images: holed
+    found = method.terms({"main": frames}, "student", 0)["imitation"]
+    frames.mask[:, :, :9, :20] = False
+    method.teacher.depth = lambda images: depth
+    torch.testing.assert_close(found, method.terms({"main": frames}, "student", 0)["imitation"])
+    found.backward()
+    assert all(p.grad.isfinite().all() for p in method.student.parameters() if p.grad is not None)
+
+
 def test_labels_take_their_share_and_leave_the_scale_to_a_relative_teacher():
     frames = frames_of(2)
     whole = made().eval().terms({"main": frames}, "student", 0)["imitation"]
