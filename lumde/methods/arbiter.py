@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from lumde.geometry.warp import Warped, sample, warp
 from lumde.losses.arbiter import ArbiterConfig, Judgement, judge
 from lumde.losses.masked import surrounded, unmasked
 from lumde.losses.photometric import geometry_consistency, reprojection_error
+from lumde.models import resize_disparity
 from lumde.nets.base import DepthNet
 from lumde.structures import FrameBatch
 
@@ -96,7 +96,7 @@ class Arbiter:
         size = (images.shape[-2], images.shape[-1])
         with _evaluating(self.net):
             disp = self.run(self.net, images).disp
-        return self.net.depth(F.interpolate(disp, size, mode="bilinear", align_corners=False))
+        return self.net.depth(resize_disparity(disp, size))
 
     def pictures(self) -> dict[str, Float[Tensor, "3 h w"]]:
         """Where the first sample's teacher was believed (white) when it was last judged."""

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.errors import ConfigError
 from lumde.methods.arbiter import Arbiter
+from lumde.models import resize_disparity
 from lumde.nets.base import DepthNet
 from lumde.pictures.colours import colour
 from lumde.pictures.depth import DEPTH_MAP
@@ -84,8 +84,7 @@ class Method(nn.Module, ABC):
     ) -> list[Float[Tensor, "b 1 h w"]]:
         """The student's depth at every scale it answers, each brought to the size of `like`."""
         size = (like.shape[-2], like.shape[-1])
-        enlarged = (F.interpolate(disp, size, mode="bilinear", align_corners=False) for disp in output.disps)
-        return [self.student.depth(disp) for disp in enlarged]
+        return [self.student.depth(resize_disparity(disp, size)) for disp in output.disps]
 
     def needs_of(self, stream: str) -> tuple[str, ...]:
         """Fields a stream must provide; further streams are pictures alone unless a method says otherwise."""

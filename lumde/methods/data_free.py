@@ -37,6 +37,7 @@ class DataFree(Imitator):
         pictures: Literal["worlds", "noise"] = "worlds"  # noise: a reference row without any content
         mix_share: float = 0.5  # of a second picture's objects pasted into the first; 0 = no mixing
         transform: bool = True  # repaint
+        painter_every_steps: int = 1  # the painter learns in every n-th step; it costs more than the student
         statistics_weight: float = 1.0
         identity_weight: float = 10.0  # of the mean squared change of a picture: it stays what it shows
 
@@ -44,6 +45,8 @@ class DataFree(Imitator):
             super().__post_init__()
             if not 0 <= self.mix_share <= 1 or min(self.statistics_weight, self.identity_weight) < 0:
                 raise ValueError("mix_share within 0..1 and weights >= 0 needed")
+            if self.painter_every_steps < 1:
+                raise ValueError(f"painter_every_steps: at least 1, found {self.painter_every_steps}")
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
         """Join student, frozen teacher and the network that repaints."""
@@ -62,10 +65,12 @@ class DataFree(Imitator):
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Imitation on repainted pictures; then, for the painter, the gap in statistics and its changes."""
         frames = batch["main"]
+        seen, shown = self._pictures(frames)
         if phase == "generator":
-            return self._painter_terms(self._pictures(frames)[0])
+            return {} if (step + 1) % self.config.painter_every_steps else self._painter_terms(seen)
         with torch.no_grad():
-            clean, jittered = (self._painted(images) for images in self._pictures(frames))
+            clean = self._painted(seen)
+            jittered = clean if shown is seen else self._painted(shown)
             teacher = self.run(self.teacher.depth, clean)
             self.move_bins(teacher, None)
         output = self.run(self.student, jittered)
@@ -127,7 +132,7 @@ def mixed(frames: FrameBatch, share: float) -> tuple[Float[Tensor, "b 3 h w"], F
     count = int(place.max()) + 1
     chosen = torch.rand(len(ids), count, device=ids.device) < share
     pasted = chosen.gather(1, place.flatten(1)).view_as(ids) & (near < depth)
-    clean, jittered = (
-        torch.where(pasted, images.roll(-1, dims=0), images) for images in (frames.image, frames.jittered)
-    )
-    return clean, jittered
+    clean = torch.where(pasted, frames.image.roll(-1, dims=0), frames.image)
+    if frames.jittered is frames.image:
+        return clean, clean
+    return clean, torch.where(pasted, frames.jittered.roll(-1, dims=0), frames.jittered)

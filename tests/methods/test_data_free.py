@@ -1,7 +1,10 @@
 """Nothing real can come in; objects are pasted where they are nearer; repainting moves no edge."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from method_parts import FixedTeacher, frames_of
 
 from lumde.data import DATASETS
 from lumde.engine.run import _checked, _require_fit, load_config
@@ -116,6 +119,23 @@ def test_the_painter_brings_pictures_nearer_to_what_the_teacher_learned_from():
         sum(terms.values()).backward()
         optimizer.step()
     assert gaps[-1] < 0.5 * gaps[0]
+
+
+def test_the_painter_learns_in_every_nth_step_and_nothing_is_painted_twice():
+    config = DataFree.Config(name="data_free", painter_every_steps=3, mix_share=1.0)
+    method = DataFree(config, DepthSmall(DepthSmall.Config(size="tiny")), FixedTeacher()).train()
+    painted = []
+    method.transform.register_forward_pre_hook(lambda *_: painted.append(1))
+    batch = {"main": frames_of(2)}
+    learned = [bool(method.terms(batch, "generator", step)) for step in range(6)]
+    assert learned == [False, False, True, False, False, True] and len(painted) == 2
+    method.terms(batch, "student", 0)
+    assert len(painted) == 3  # no colours were changed: clean and jittered pictures are the same
+    jittered = {"main": replace(batch["main"], jittered=1 - batch["main"].image)}
+    method.terms(jittered, "student", 0)
+    assert len(painted) == 5
+    with pytest.raises(ValueError, match="painter_every_steps"):
+        DataFree.Config(name="data_free", painter_every_steps=0)
 
 
 def test_a_student_with_bins_has_them_where_its_teacher_sees():
