@@ -119,7 +119,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     *parents, last = key.split(".")
     if not equals or not all((*parents, last)):
         raise ConfigError(f"{override!r}: overrides are written key.path=value")
-    value = parse_yaml(text, repr(override))
+    value = parse_yaml(text, repr(override)) if text else ""
     for parent in parents:
         if values.get(parent) is None:
             values[parent] = {}

@@ -1,5 +1,7 @@
 """Every error that reaches a user, with the exit code of its kind; a message says what, where, what to do."""
 
+import re
+
 
 class LumdeError(Exception):
     """Base of all errors shown without a traceback."""
@@ -52,3 +54,30 @@ class Interrupted(LumdeError):
     def __reduce__(self) -> tuple[type["Interrupted"], tuple[str, int]]:
         """Travel between processes."""
         return Interrupted, (str(self), self.exit_code)
+
+
+FAULTS = (LumdeError, OSError, MemoryError, RuntimeError)  # among them are those that `understood` knows
+
+
+def understood(error: BaseException) -> LumdeError | None:
+    """What a fault of files, disk or memory is to the user; None for any other, which is a bug of ours."""
+    if isinstance(error, LumdeError):
+        return error
+    if isinstance(error, OSError):
+        kind = DataError if isinstance(error, FileNotFoundError | IsADirectoryError) else ResourceError
+        where = f"{error.filename}: " if error.filename else ""
+        return kind(f"{where}{error.strerror or error}")
+    if isinstance(error, MemoryError | RuntimeError) and (message := _lack_of_memory(error)):
+        return ResourceError(message)
+    return None
+
+
+def _lack_of_memory(error: MemoryError | RuntimeError) -> str | None:
+    """Tell what ran out of memory, None for any other fault; torch has no type of its own on the CPU."""
+    text = str(error)
+    if text.startswith("DataLoader worker"):
+        return "a data worker was killed, most likely for lack of memory; use fewer loader.workers"
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", text):
+        where = text.partition(".")[0] if "CUDA" in text else "out of memory"
+        return f"{where}; use a smaller batch or size"
+    return None

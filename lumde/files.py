@@ -98,7 +98,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             raise ResourceError(f"{path}: exists already; nothing was overwritten")
         temporary = _temporary(path)
-        stale = re.compile(rf"\.{re.escape(path.name[:200])}\.[0-9]+\.tmp")
+        stale = re.compile(rf"\.{re.escape(_short(path.name))}\.[0-9]+\.tmp")
         for place in path.parent.glob(".*.tmp"):
             if stale.fullmatch(place.name):
                 shutil.rmtree(place, ignore_errors=True)
@@ -185,33 +185,31 @@ def natural_key(name: str) -> tuple[Any, ...]:
     return (parts[0], *(piece for pair in zip(digits, parts[2::2], strict=True) for piece in pair))
 
 
-def require_unused(path: Path, resume: bool = False) -> None:
-    """Raise UsageError where an output folder holds something already, unless `resume`."""
+def require_unused(path: Path, resume: bool | None = None) -> None:
+    """Raise UsageError where an output folder holds something, unless `resume`; None: there is no such."""
     try:
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path}: is a file, a folder is needed")
         if path.is_dir() and any(path.iterdir()) and not resume:
-            raise UsageError(f"{path}: exists and is not empty; choose another --out, or --resume to go on")
+            advice = "choose another --out" + ("" if resume is None else ", or --resume to go on")
+            raise UsageError(f"{path}: exists and is not empty; {advice}")
     except OSError as error:
         raise ResourceError(f"{path}: cannot be looked at ({error.strerror or error})") from error
 
 
-def claim_output(path: Path, resume: bool = False) -> Path:
-    """Make an output folder; an existing non-empty one is refused unless `resume`.
-
-    Raises:
-        UsageError: `path` holds something already.
-        ResourceError: `path` cannot be written.
-    """
+def claim_output(path: Path, resume: bool | None = None) -> Path:
+    """Make an output folder: UsageError as `require_unused`, ResourceError if it cannot be written."""
     require_unused(path, resume)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = _temporary(path / "probe")
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise ResourceError(f"{path}: cannot be written ({error.strerror or error})") from error
+    _probe(path)
     return path
+
+
+def claim_file(path: Path) -> None:
+    """Make the folder of a file that a job will write at its end; ResourceError if that cannot be."""
+    if path.is_dir():
+        raise ResourceError(f"{path}: is a folder, a file is needed")
+    if not path.exists():  # what is there is replaced, or written to as a device or pipe
+        _probe(path.parent)
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
@@ -255,7 +253,12 @@ def _finite(value: Any) -> Any:
 
 def _temporary(path: Path) -> Path:
     """A hidden sibling, of a bounded name; `rename` is atomic only within one folder's disk."""
-    return path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    return path.with_name(f".{_short(path.name)}.{os.getpid()}.tmp")
+
+
+def _short(name: str) -> str:
+    """The first 200 bytes of a name, whole characters."""
+    return os.fsencode(name)[:200].decode(errors="ignore")
 
 
 def _is_file_name(part: str) -> bool:
@@ -264,6 +267,17 @@ def _is_file_name(part: str) -> bool:
     except UnicodeEncodeError:
         return False
     return short and "\\" not in part and not any(unicodedata.category(c) == "Cc" for c in part)
+
+
+def _probe(folder: Path) -> None:
+    """Make a folder and see whether files can be written there; ResourceError if not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = _temporary(folder / "probe")
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ResourceError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
 
 def _remove(path: Path) -> None:

@@ -110,6 +110,16 @@ def test_wrong_usage_is_one_message_and_exit_2(
     assert told.out == ""
 
 
+def test_where_a_result_cannot_be_written_is_told_before_the_work(tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["train", "demo_teacher", "--out", str(tmp_path / "run"), "--json"]
+    assert cli.main([*arguments, str(tmp_path / "file" / "x.json")]) == 6
+    assert cli.main([*arguments, str(tmp_path)]) == 6
+    assert "is a folder" in capsys.readouterr().err and not (tmp_path / "run").exists()
+    assert cli.main(["list", "nets", "--json", str(tmp_path / "new" / "x.json")]) == 0
+    assert (tmp_path / "new" / "x.json").is_file()
+
+
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(_args: argparse.Namespace) -> None:
         raise error

@@ -157,6 +157,7 @@ def test_overrides_reach_nested_keys_and_read_numbers_as_yaml(tmp_path: Path) ->
     config = load(path, Root, ["optimizer.lr=1e-5", "method.main_weight=0", "offsets=[-2, 2]", "out=x/y"])
     assert (config.optimizer.lr, config.method.main_weight) == (1e-5, 0.0)
     assert (config.offsets, config.out) == ((-2, 2), Path("x/y"))
+    assert load(path, Root, ["out="]).out == Path()  # the empty text, which is not null
 
 
 def test_another_part_drops_the_old_parts_keys_whatever_the_order(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from lumde.packaged import package_file
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+INLINE = re.compile(r"`(lumde [^`]*)`")
 BLOCK = re.compile(r"^```(?:bash|sh|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -27,7 +28,10 @@ def make_tables() -> ModuleType:
 
 def commands(path: Path) -> list[list[str]]:
     """Every `lumde ...` line of the shell blocks, continuation lines joined, comments dropped."""
-    blocks = "".join(BLOCK.findall(path.read_text(encoding="utf-8"))).replace("\\\n", " ")
+    text = path.read_text(encoding="utf-8")
+    blocks = "".join(BLOCK.findall(text)).replace("\\\n", " ")
+    inline = (match.replace("\n", " ") for match in INLINE.findall(BLOCK.sub("", text)))
+    blocks += "".join(f"\n{words}" for words in inline if "--out" in words)  # not a verb that is spoken of
     lines = (shlex.split(line.removeprefix("$ "), comments=True) for line in blocks.splitlines())
     return [words[1:] for words in lines if words and words[0].rpartition("/")[2] == "lumde"]
 

@@ -7,7 +7,6 @@ import argparse
 import ast
 import importlib
 import os
-import re
 import select
 import signal
 import sys
@@ -19,7 +18,7 @@ from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 from lumde import __version__
-from lumde.errors import DataError, LumdeError, ResourceError, UsageError
+from lumde.errors import FAULTS, UsageError, understood
 
 VERBS = ("demo", "prepare", "train", "evaluate", "predict", "adapt", "compare", "convert", "list")
 CTRL_C, CLOSED_PIPE, SIGTERM = 130, 141, 143  # the shell's codes: 128 + signal
@@ -37,22 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _dispatch(tuple(a for a in arguments if a != "--debug"))
             sys.stdout.flush()  # a closed pipe must show here, not in the interpreter's exit
             return code
-    except LumdeError as error:
-        return _report(error, error.exit_code, debug)
     except KeyboardInterrupt as error:
         return _report(error, CTRL_C, debug, "interrupted")
     except BrokenPipeError as error:
         if not _reader_left():
             raise
         return _report(error, CLOSED_PIPE, debug, "")
-    except (MemoryError, RuntimeError) as error:
-        if not (message := _lack_of_memory(error)):
+    except FAULTS as error:
+        if (known := understood(error)) is None:
             raise
-        return _report(error, ResourceError.exit_code, debug, message)
-    except OSError as error:
-        kind = DataError if isinstance(error, FileNotFoundError | IsADirectoryError) else ResourceError
-        where = f"{error.filename}: " if error.filename else ""
-        return _report(error, kind.exit_code, debug, f"{where}{error.strerror or error}")
+        return _report(error, known.exit_code, debug, str(known))
 
 
 def parser_of(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
@@ -104,7 +97,12 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
         raise UsageError(f"unknown verb '{verb}'{nearest(verb, VERBS)}")
     parser, module = parser_of(verb)
-    module.run(parsed(parser, rest))
+    args = parsed(parser, rest)
+    if getattr(args, "json", None):
+        from lumde.files import claim_file
+
+        claim_file(args.json)  # now, and not after hours of work
+    module.run(args)
     return 0
 
 
@@ -142,27 +140,16 @@ def _summary(verb: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
-def _report(error: BaseException, code: int, debug: bool, message: str | None = None) -> int:
+def _report(error: BaseException, code: int, debug: bool, message: str) -> int:
     """Tell an error on stderr in one message, without the control characters a file name may hold."""
     if debug:
         traceback.print_exception(error)
-    lines = (str(error) if message is None else message).splitlines()
+    lines = message.splitlines()
     if lines:
         from lumde.files import printable
 
         print("lumde: error: " + "\n".join(map(printable, lines)), file=sys.stderr)
     return code
-
-
-def _lack_of_memory(error: MemoryError | RuntimeError) -> str | None:
-    """Tell what ran out of memory, None for any other fault; torch has no type of its own on the CPU."""
-    text = str(error)
-    if text.startswith("DataLoader worker"):
-        return "a data worker was killed, most likely for lack of memory; use fewer loader.workers"
-    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", text):
-        where = text.partition(".")[0] if "CUDA" in text else "out of memory"
-        return f"{where}; use a smaller batch or size"
-    return None
 
 
 def _reader_left() -> bool:

@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> None:
     if index["intrinsics_source"].startswith("assumed"):
         source = index["intrinsics_source"]
         print(f"camera: {source}; give --camera, --focal or --fov for true points", file=sys.stderr)
+    if index.get("affine"):
+        print("depth is right up to scale and shift of its inverse: shapes are not true", file=sys.stderr)
     print(f"{len(index['frames'])} frames, depth in {_unit(index['unit'])}: {args.out}")
 
 

@@ -2,7 +2,12 @@
 
 from lumde.errors import DataError
 
-SHARE = 0.01  # of all frames; one at least
+SHARE = 0.01  # of all frames
+
+
+def most_damaged(frames: int) -> int:
+    """How many of so many frames may be left out: one at least."""
+    return max(1, int(frames * SHARE))
 
 
 class Damage:
@@ -18,7 +23,7 @@ class Damage:
         """Remember a problem; DataError, which names the first one, when there are too many."""
         if problem not in self.problems:
             self.problems.append(problem)
-        if len(self.problems) > max(1, int(self.frames * SHARE)):
+        if len(self.problems) > most_damaged(self.frames):
             raise DataError(
                 f"{self.problems[0]}\n{len(self.problems)} frames cannot be used, more than {SHARE:.0%} of "
                 f"{self.frames}: prepare the recording again, or take them out"

@@ -127,7 +127,9 @@ def counts_from_names(names: list[str]) -> list[float] | None:
     pieces = np.cumsum([i > 0 and prefixes[i] != prefixes[i - 1] for i in range(len(names))])
     if None in prefixes or pieces[-1] > 0.2 * len(names):
         return None
-    return [float(p.group(2)) - 1e15 * piece for p, piece in zip(parts, pieces.tolist(), strict=True) if p]
+    numbers = [int(part.group(2)) for part in parts if part]
+    firsts = {piece: numbers[i] for i, piece in reversed(list(enumerate(pieces.tolist())))}
+    return [float(n - firsts[piece] - piece) for n, piece in zip(numbers, pieces.tolist(), strict=True)]
 
 
 def positions_from_times(times: list[float] | None, count: int) -> list[int]:

@@ -22,9 +22,10 @@ from lumde.data.folder import (
 )
 from lumde.data.recorded import RecordedDataset, list_images, parse_range
 from lumde.errors import ConfigError, DataError
-from lumde.media.cameras import Camera, assumed_camera, camera_from_focal, read_camera
+from lumde.media.cameras import Camera, assumed_camera, read_camera
 from lumde.media.depth_png import read_depth
-from lumde.media.images import exif_focal_px, image_size, orientation, read_image
+from lumde.media.images import image_size, read_image
+from lumde.media.sources import CAMERA_FILE, exif_camera
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
 
@@ -181,17 +182,13 @@ def open_clip(root: Path, folder: Path, times: dict[Path, float]) -> Clip:
 
 def _camera(folder: Path, first: Path) -> Camera:
     """The sequence's camera.yaml, else what EXIF of its first picture says, else 60 degrees."""
-    width, height = image_size(first)
-    path = folder / "camera.yaml"
-    if path.is_file():
-        camera = read_camera(path, (width, height))
-        if camera.distorted:
-            raise DataError(f"{path}: has distortion; undistort the pictures with `lumde prepare` first")
-        return camera
-    focal_px = exif_focal_px(first)
-    if focal_px is None or orientation(first) != 1:
-        return assumed_camera(width, height)
-    return camera_from_focal(focal_px, width, height, f"EXIF of {first.name}")
+    path = folder / CAMERA_FILE
+    if not path.is_file():
+        return exif_camera(first)
+    camera = read_camera(path, image_size(first))
+    if camera.distorted:
+        raise DataError(f"{path}: has distortion; undistort the pictures with `lumde prepare` first")
+    return camera
 
 
 def _intrinsics(clip: Clip, image: UInt8[np.ndarray, "h w 3"], path: Path) -> Float[np.ndarray, "3 3"]:

@@ -6,8 +6,9 @@ sequence of its own, `<name>_part2`, so that no reader can take two frames for n
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from lumde import files
+from lumde.data.damage import SHARE, most_damaged
 from lumde.data.rectify import Rectifier
 from lumde.errors import DataError, UsageError
 from lumde.media import images
@@ -30,7 +32,6 @@ from lumde.media.cameras import (
 from lumde.media.recordings import Recording, find_recordings
 from lumde.media.sources import SourceFrame, VideoSource, image_camera
 
-BROKEN_SHARE = 0.01  # of a folder's pictures that may be undecodable and are left out
 GAP_INTERVALS = 3.0  # a longer step between timestamps breaks the sequence
 BYTES_PER_PIXEL = 0.5  # of a JPEG at quality 95, generously
 _QUARTER_TURNS = {
@@ -98,7 +99,7 @@ def prepare(
         reports = []
         lines: list[dict[str, Any]] = []
         for recording in recordings:
-            writer = _RecordingWriter(recording, folder, options)
+            writer = _RecordingWriter(recording, folder, options, {other.name for other in recordings})
             frames = recording.source.frames(skip_broken=True)
             writer.write(progress(frames, recording.name, recording.source.count) if progress else frames)
             reports.append(writer.report)
@@ -116,8 +117,10 @@ def report_row(report: SequenceReport) -> dict[str, Any]:
 class _RecordingWriter:
     """Writes one recording as one or more sequences."""
 
-    def __init__(self, recording: Recording, folder: Path, options: PrepareOptions) -> None:
-        self.recording, self.folder, self.options = recording, folder, options
+    def __init__(
+        self, recording: Recording, folder: Path, options: PrepareOptions, taken: Collection[str]
+    ) -> None:
+        self.recording, self.folder, self.options, self.taken = recording, folder, options, taken
         self.source = recording.source
         where = self.source.path if isinstance(self.source, VideoSource) else self.source.paths[0].parent
         self.report = SequenceReport(recording.name, str(where))
@@ -143,6 +146,8 @@ class _RecordingWriter:
                 reader.missing,
             )
         if not self.report.frames:
+            if self.report.problems:
+                raise DataError(self.report.problems[0])
             counts = f"{self.report.damaged} damaged"
             raise DataError(f"{self.report.source}: no undamaged frame in it ({counts}); copy it again")
 
@@ -152,9 +157,9 @@ class _RecordingWriter:
             return
         self.report.damaged += 1
         self.report.problems += (frame.problem,)
-        if self.report.damaged > BROKEN_SHARE * len(self.source.paths):
+        if self.report.damaged > most_damaged(len(self.source.paths)):
             raise DataError(
-                f"{frame.problem} (of {len(self.source.paths)} pictures more than {BROKEN_SHARE:.0%} fail)"
+                f"{frame.problem} (of {len(self.source.paths)} pictures more than {SHARE:.0%} fail)"
             )
 
     def _store(self, frame: SourceFrame, image: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -187,9 +192,12 @@ class _RecordingWriter:
         return step_s <= 0 or step_s > GAP_INTERVALS / self.source.frame_rate
 
     def _start_sequence(self, frame: SourceFrame, size: tuple[int, int]) -> None:
+        name = self.recording.name
+        if self.report.sequences:  # another recording may be called drive_part2
+            numbered = (f"{name}_part{number}" for number in count(self.report.sequences + 1))
+            name = next(n for n in numbered if n not in self.taken and not (self.folder / n).exists())
         self.report.sequences += 1
-        part = self.report.sequences
-        self.sequence = self.folder / (self.recording.name + (f"_part{part}" if part > 1 else ""))
+        self.sequence = self.folder / name
         (self.sequence / "image").mkdir(parents=True)
         self.names.clear()
         if size != self.size:

@@ -5,11 +5,9 @@ from abc import abstractmethod
 from pathlib import Path
 
 from lumde.data.base import FrameDataset
-from lumde.errors import ConfigError
-from lumde.files import natural_key
+from lumde.errors import ConfigError, DataError
+from lumde.media.sources import is_image, natural_order
 from lumde.structures import Frame, FrameKey
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 class RecordedDataset(FrameDataset):
@@ -40,13 +38,18 @@ class RecordedDataset(FrameDataset):
 
 
 def list_images(folder: Path) -> dict[str, Path]:
-    """Stem -> file of the images directly in `folder`, in natural order; hidden files are skipped."""
-    if not folder.is_dir():
-        return {}
-    files = [
-        file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."
-    ]
-    return {file.stem: file for file in sorted(files, key=lambda file: natural_key(file.name))}
+    """Stem -> file of the images directly in `folder`, in natural order; hidden files are skipped.
+
+    Raises:
+        DataError: two files of one stem, say 1.jpg and 1.png: which is the frame?
+    """
+    found: dict[str, Path] = {}
+    for file in natural_order(
+        [path for path in folder.iterdir() if is_image(path)] if folder.is_dir() else []
+    ):
+        if (other := found.setdefault(file.stem, file)) != file:
+            raise DataError(f"{folder}: holds {other.name} and {file.name}; keep one of them")
+    return found
 
 
 def parse_range(text: str) -> slice:

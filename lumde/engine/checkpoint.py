@@ -59,7 +59,7 @@ def save(folder: Path, model: DepthModel, state: TrainState, keep: int = KEEP) -
         (temporary / "state.safetensors").chmod(0o666 & ~_umask())
         write_json(temporary / "state.json", {"step": state.step, **state.facts})
         write_manifest(temporary, {"step": state.step})
-    _prune(folder, keep)
+    _prune(folder, state.step, keep)
     return target
 
 
@@ -122,9 +122,12 @@ def restore_optimizer(name: str, optimizer: torch.optim.Optimizer, tensors: Mapp
         ) from error
 
 
-def _prune(folder: Path, keep: int) -> None:
-    for old in sorted(_steps(folder), key=_number)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+def _prune(folder: Path, step: int, keep: int) -> None:
+    """Keep the newest up to `step`; what is above it is damaged, or of a future that was given up."""
+    steps = sorted(_steps(folder), key=_number)
+    past = [path for path in steps if _number(path) <= step]
+    for other in set(steps) - set(past[-keep:]):
+        shutil.rmtree(other, ignore_errors=True)
 
 
 def _steps(folder: Path) -> list[Path]:

@@ -16,6 +16,8 @@ from tensorboardX import SummaryWriter
 from torch import Tensor
 from tqdm import tqdm
 
+from lumde.files import write_text
+
 
 class RunLog:
     """Writers of one run folder; use as a context manager."""
@@ -127,4 +129,4 @@ def _keep_before(path: Path, start: int) -> None:
             continue  # a line cut by a crash
         if row.get("step", start) < start:
             kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
+    write_text(path, "".join(kept))

@@ -6,7 +6,7 @@ ends in the same bits as one that was not (same machine class, same thread count
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from lumde.engine.optimize import OptimizerConfig, make_optimizer, set_rate
 from lumde.engine.pace import Pace
 from lumde.engine.plateau import Plateau
 from lumde.engine.signals import StopRequest
-from lumde.errors import NumericsError
+from lumde.errors import LumdeError, NumericsError
 from lumde.methods.base import Method
 from lumde.models import DepthModel
 from lumde.structures import FrameBatch
@@ -65,7 +65,7 @@ class Loop:
         with StopRequest() as stop:
             while not self.finished:
                 waited = time.monotonic()
-                batch = {name: next(stream) for name, stream in batches.items()}
+                batch = self._next(batches, checkpoints)
                 wait = time.monotonic() - waited
                 self.total_wait += wait
                 for stream in self.streams.values():
@@ -79,7 +79,7 @@ class Loop:
                     self._rewind(checkpoints, log)
                 if self._due(self.config.log_every_steps):
                     values |= {name: count for name, count in self.guard.counts().items() if count}
-                    log.scalars(self.step - 1, values, self.total_wait / max(1e-9, self.seconds - before))
+                    log.scalars(self.step - 1, values, self.total_wait / max(1e-9, self.seconds))
                 if self._due(self.config.picture_every_steps):
                     self._log_pictures(log, batch)
                 if validate:
@@ -87,6 +87,15 @@ class Loop:
                 if self._due(self.config.checkpoint_every_steps) or self.finished or stop.received:
                     self.save(checkpoints)
                 stop.raise_if_received(f"stopped at step {self.step}, state saved; go on with --resume")
+
+    def _next(self, batches: Mapping[str, Iterator[FrameBatch]], checkpoints: Path) -> dict[str, FrameBatch]:
+        """The next batch of every stream; what ends the data ends the run, which is saved first."""
+        try:
+            return {name: next(stream) for name, stream in batches.items()}
+        except LumdeError:
+            if self.step:
+                self.save(checkpoints)
+            raise
 
     @property
     def finished(self) -> bool:
@@ -115,6 +124,8 @@ class Loop:
                 restore_buffers(self.method, buffers)
                 self.guard.note_bad(f"{reason} ({_names(batch)})")
                 return values
+        if "loss" not in values:  # no term of the student's in this step
+            return values
         self.guard.note_good(values["loss"], summed)
         if self.averaged is not None:
             self.averaged.update_parameters(self.method.student)

@@ -180,7 +180,9 @@ def _model_config(config: TrainConfig, method: Method) -> ModelConfig:
     whole = (config.snippets.height, config.snippets.width)
     height, width = sorted(windows, key=min)[(len(windows) - 1) // 2] if windows else whole
     fit: Literal["stretch", "side"] = "side" if windows else "stretch"
-    return ModelConfig(net=config.student, height=height, width=width, fit=fit, unit=method.unit)
+    return ModelConfig(
+        net=config.student, height=height, width=width, fit=fit, unit=method.unit, affine=method.affine
+    )
 
 
 def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -> None:
@@ -197,10 +199,18 @@ def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -
         raise ConfigError(
             f"method.arbiter: needs {LEAST_DIRECTIONS} snippets.offsets: one source proves nothing"
         )
-    if teacher is None:
-        return
+    if teacher is not None:
+        _require_fitting_teacher(config, method, teacher)
+
+
+def _require_fitting_teacher(config: TrainConfig, method: Method, teacher: Teacher) -> None:
     if lacking := set(method.teacher_gives) - set(teacher.gives):
         raise ConfigError(f"teacher: it does not give {', '.join(sorted(lacking))}, which this method needs")
+    unheard = [key for key in ("cache", "most_spread") if getattr(config.teacher, key, None)]
+    if unheard and "maps" not in method.teacher_gives:
+        raise ConfigError(
+            f"teacher.{unheard[0]}: not for {config.method.name}, whose pictures change; drop it"
+        )
     stored = "depth" not in teacher.gives or bool(getattr(config.teacher, "cache", ""))
     if stored and config.augment.windows:
         raise ConfigError("augment.windows: stored maps show whole frames; leave windows away with them")

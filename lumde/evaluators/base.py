@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -21,8 +21,6 @@ class Evaluation:
 
 class Evaluator(ABC):
     """Collects one answer per frame; all state lives in the object."""
-
-    needs: ClassVar[tuple[str, ...]] = ()  # fields a dataset must provide
 
     @abstractmethod
     def update(self, disparity: Float[np.ndarray, "dh dw"], frame: Frame, key: FrameKey) -> None:

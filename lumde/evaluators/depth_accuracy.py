@@ -4,7 +4,7 @@ Disparity is resized to the ground truth, masked, inverted, aligned, clamped; me
 """
 
 import tempfile
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +24,6 @@ PLAUSIBLE_MEDIAN = (0.1, 200.0)  # metres; a set whose typical depth lies outsid
 
 class DepthAccuracy(Evaluator):
     """Seven depth metrics per image and their mean, by KITTI's, NYU's or the dataset's own rules."""
-
-    needs: ClassVar[tuple[str, ...]] = ("depth",)
 
     def __init__(
         self, protocol: Protocol = PROTOCOLS["generic"], align: str = "median", expected: int | None = None

@@ -5,7 +5,9 @@ motion only tells the scale: the motion that the pictures show teaches depth bet
 """
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +18,7 @@ from lumde.data.prepare import PrepareOptions, prepare
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine.loop_config import LoopConfig
 from lumde.engine.run import Finish, load_config, train
-from lumde.errors import DataError
+from lumde.errors import DataError, Interrupted, UsageError
 from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey
 from lumde.files import require_unused, write_json
 from lumde.jobs.metres import scale_to_metres, scaled
@@ -69,8 +71,34 @@ def adapt(
     Raises:
         LumdeError: unreadable source, `out` in use, no weights.
     """
-    require_unused(out, resume=False)
-    start = load(model)
+    require_unused(out)
+    with _all_or_nothing(out, _stored_at(out)):
+        return _adapted(source, out, minutes, load(model), options, say, seed)
+
+
+@contextmanager
+def _all_or_nothing(*folders: Path) -> Iterator[None]:
+    """Take away what a failed or interrupted attempt left of new folders: the next one begins anew."""
+    new = [folder for folder in folders if not folder.exists()]
+    done = False
+    try:
+        yield
+        done = True
+    except Interrupted as error:
+        raise Interrupted("stopped; nothing was kept", error.exit_code) from error
+    finally:
+        for folder in () if done else new:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stored_at(out: Path) -> Path:
+    """Where a video's frames are stored."""
+    return out.with_name(out.name + "_data")
+
+
+def _adapted(
+    source: Path, out: Path, minutes: float, start: DepthModel, options: PrepareOptions, say: Say, seed: int
+) -> Verdict:
     clip = _open(_as_dataset(source, out, options, say), start)
     try:
         distance, before = survey(start.disparity, lambda apart: clip.snippets(apart, held_out=True))
@@ -120,8 +148,13 @@ def _judged(verdict: Verdict, after: ClipScore) -> Verdict:
 def _as_dataset(source: Path, out: Path, options: PrepareOptions, say: Say) -> Path:
     """The source itself where it is a dataset folder, else its frames, stored."""
     if any((folder / "image").is_dir() for folder in (source, *_subfolders(source))):
+        if options != PrepareOptions():
+            raise UsageError(
+                f"{source}: is a dataset folder, whose camera stands in camera.yaml; --camera, --focal, "
+                "--fov and --fps are for videos and loose pictures"
+            )
         return source
-    root = out.with_name(out.name + "_data")
+    root = _stored_at(out)
     for report in prepare([str(source)], root, options):
         say(f"{report.name}: {report.frames} frames; camera: {report.camera}")
     return root
@@ -220,9 +253,9 @@ def _fed_as(start: DepthModel, trained: DepthModel, clip: _Clip, distance: int) 
 def _overrides(clip: _Clip, snippets: SnippetConfig, start: Path, anchored: bool) -> list[str]:
     """What the clip and the start decide of configs/adapt.yaml."""
     return [
-        f"data.root={clip.root}",
-        f"student.init={start}",
-        f"teacher.path={start}",
+        f"data.root={json.dumps(str(clip.root))}",
+        f"student.init={json.dumps(str(start))}",
+        f"teacher.path={json.dumps(str(start))}",
         f"method.pixel_weight={ANCHOR if anchored else 0.0}",
         f"snippets={json.dumps(asdict(snippets))}",
         *(["method.video.scale_weight=0.0"] if clip.stereo else []),  # the baseline holds it

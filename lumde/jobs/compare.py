@@ -26,7 +26,7 @@ from lumde.files import (
     write_text,
 )
 from lumde.jobs.compare_all import Opened, Results, Say, StudyRuns, row_settings
-from lumde.jobs.compare_run import completed
+from lumde.jobs.compare_run import FEWEST_WORLDS, completed
 from lumde.jobs.study import StudyConfig, TuningConfig, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.lock import locked
@@ -35,7 +35,6 @@ from lumde.registry import Named
 from lumde.report.study import write_study
 
 FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
-TOO_FEW = "too few seeds"
 
 
 def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -195,6 +194,7 @@ def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -
         for title, (row, reference) in study.contrasts.items()
     }
     asked = {title for title, pair in _pairs(study).items() if declared.get(title) == pair}
+    few = _too_few(study, results)
     # Who declares eight and shows one has still looked at eight.
     adjusted = holm(dict.fromkeys(declared, 1.0) | {title: found[title].p for title in asked})
     return {
@@ -204,7 +204,7 @@ def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -
             **asdict(one),
             "ratio": list(one.ratio),
             "p_holm": adjusted.get(title),
-            "verdict": _verdict(one, adjusted[title], len(study.seeds)) if title in asked else "exploratory",
+            "verdict": (few or _verdict(one, adjusted[title])) if title in asked else "exploratory",
         }
         for title, one in found.items()
     }
@@ -217,8 +217,7 @@ def _keeps(study: StudyConfig, results: Results, declared: dict[str, Any]) -> di
         row, reference = (_by_world(study, results, name, "a1") for name in (claim.row, claim.reference))
         one = contrast(-row / reference.mean(), -reference / reference.mean())
         judged = "yes" if one.high <= claim.loss else "no" if one.low > claim.loss else "undecided"
-        if len(study.seeds) < FEWEST_SEEDS:
-            judged = TOO_FEW
+        judged = _too_few(study, results) or judged
         if declared.get(title) != to_dict(claim):
             judged = "exploratory"
         found[title] = {
@@ -239,9 +238,15 @@ def _by_world(
     return np.array([[by_world[world][measure] for world in worlds[0]] for by_world in worlds])
 
 
-def _verdict(one: Contrast, p_holm: float, seeds: int) -> str:
-    if seeds < FEWEST_SEEDS:
-        return TOO_FEW
+def _too_few(study: StudyConfig, results: Results) -> str:
+    """Why there can be no verdict; "" if there can."""
+    if len(study.seeds) < FEWEST_SEEDS:
+        return "too few seeds"
+    judged = results[next(iter(study.rows)), study.seeds[0]]["tests"][study.judged_on]
+    return "too few worlds" if len(judged["worlds"]) < FEWEST_WORLDS else ""
+
+
+def _verdict(one: Contrast, p_holm: float) -> str:
     if p_holm >= 0.05 or one.low <= 0 <= one.high:
         return "neutral"
     return "helps" if one.mean < 0 else "harms"

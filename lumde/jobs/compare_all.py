@@ -16,7 +16,7 @@ import torch
 from lumde.config import dump
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.errors import ConfigError, LumdeError, NumericsError, ResourceError
+from lumde.errors import FAULTS, ConfigError, LumdeError, NumericsError, ResourceError, understood
 from lumde.files import read_json, write_json
 from lumde.jobs.compare_run import Run, completed, run_one, settings
 from lumde.jobs.study import StudyConfig, config_of, order, overrides_of, places_of, row_config, run_folder
@@ -175,8 +175,10 @@ def _serve(run: Run, pipe: Connection) -> None:
     Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
     try:
         pipe.send(run_one(run))
-    except LumdeError as error:
-        pipe.send(error)
+    except FAULTS as error:
+        if (known := understood(error)) is None:
+            raise
+        pipe.send(known)
 
 
 def _end_with(study: BaseProcess | None) -> None:

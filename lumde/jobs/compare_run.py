@@ -5,7 +5,7 @@ import re
 import resource
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, load, resize_disparity
 
 COMPARED = 64  # frames, evenly spread, on which student and teacher are compared
+FEWEST_WORLDS = 5  # for a verdict; of fewer sequences, pieces of PIECE frames stand for worlds
+PIECE = 10
 
 
 @dataclass(frozen=True)
@@ -103,17 +105,26 @@ def _peak_mb() -> float:
 def _test(model: DepthModel, teacher: DepthModel | None, dataset: FrameDataset) -> dict[str, Any]:
     """Metrics over frames, means over each world's frames, distance to the teacher."""
     result = evaluate_frames(image_predictor(model.disparity), dataset)
-    worlds = defaultdict(list)
-    for row in result.rows:
-        worlds[row["sequence"]].append((np.log(row["abs_rel"]), row["a1"]))
     return {
         "metrics": result.summary["metrics"],
-        "worlds": {
-            name: dict(zip(("log_abs_rel", "a1"), np.mean(rows, axis=0).tolist(), strict=True))
-            for name, rows in sorted(worlds.items())
-        },
+        "worlds": _by_world(result.rows),
         "agreement": None if teacher is None else _distance(model, teacher, dataset),
     }
+
+
+def _by_world(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Means over the frames of each sequence, or of each piece where there are few sequences."""
+    sequences, worlds = defaultdict(list), {}
+    for row in rows:
+        sequences[row["sequence"]].append((np.log(row["abs_rel"]), row["a1"]))
+    for name, values in sorted(sequences.items()):
+        few = len(sequences) < FEWEST_WORLDS
+        length = PIECE if few else len(values)
+        for start in range(0, len(values), length):
+            piece = f"{name}/{start}" if few else name
+            means = np.mean(values[start : start + length], axis=0).tolist()
+            worlds[piece] = dict(zip(("log_abs_rel", "a1"), means, strict=True))
+    return worlds
 
 
 def _distance(model: DepthModel, teacher: DepthModel, dataset: FrameDataset) -> float:

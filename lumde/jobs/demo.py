@@ -15,6 +15,7 @@ from typing import Any
 
 from lumde.data.synthetic import Synthetic
 from lumde.engine.run import TrainConfig, load_config, train
+from lumde.errors import Interrupted
 from lumde.evaluators.accuracy import evaluate_frames, evaluate_trivial, image_predictor
 from lumde.files import claim_output, read_json, write_json
 from lumde.jobs.predict import CameraChoice, predict_source
@@ -76,7 +77,10 @@ def run_demo(out: Path, quick: bool, seed: int, say: Callable[[str], None]) -> d
     streets = configs["teacher"].data
     assert isinstance(streets, Synthetic.Config)
     worlds = demo.stage("render training worlds", lambda: Synthetic(streets))
-    steps = train_networks(demo, configs, worlds)
+    try:
+        steps = train_networks(demo, configs, worlds)
+    except Interrupted as error:  # what its trainings have saved is of no use to the next demo
+        raise Interrupted(f"stopped; remove {out} to begin anew", error.exit_code) from error
     rows, panels = demo.stage("evaluate on unseen worlds", lambda: evaluate_networks(demo, worlds))
     demo.stage("depth of an unseen drive", lambda: export_drive(demo))
     summary = summarise(demo, quick, steps, rows, panels)

@@ -4,6 +4,7 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import torch
@@ -122,7 +123,7 @@ def point_cloud(
 def _whole_npy(path: Path, shape: tuple[int, int]) -> bool:
     try:
         depth = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, TokenError):
         return False
     return depth.shape == shape and depth.dtype == np.float32 and bool(np.isfinite(depth).all())
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -110,6 +111,10 @@ def evaluate_model(
     predict = image_predictor(model.to(device).eval().disparity, device)
     result = evaluate_frames(predict, dataset, align=align, flip=flip, progress=progress)
     result.summary["model"] = {"path": _short(path), "unit": unit}
+    if model.config.affine and align != "scale_shift":
+        result.notes.append(
+            "the model's disparity is right only up to a factor and a shift: --align scale_shift"
+        )
     if align == "none" and unit != "metres":
         result.notes.append(f"the model says its depth is {unit}; it was read as metres because you said so")
     return result
@@ -147,7 +152,11 @@ def read_predictions(path: Path, count: int) -> Float[np.ndarray, "n dh dw"]:
         maps = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, EOFError) as error:  # a header that promises more than the file holds ends here too
+    except (
+        ValueError,
+        EOFError,
+        TokenError,
+    ) as error:  # a header that promises more than the file holds ends here too
         raise DataError(f"{path}: not a complete .npy array of floats ({error})") from error
     if not isinstance(maps, np.memmap):
         raise DataError(f"{path}: one .npy array needed, found an archive; save with numpy.save")
@@ -189,9 +198,10 @@ def add_context(
 
 
 def save(result: Evaluation, path: Path) -> None:
-    """Write the JSON, and `per_image.csv` beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the JSON, and `per_image.csv` beside it unless it goes to a device or pipe."""
     write_json(path, result.summary)
+    if not path.is_file():
+        return
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(result.rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -248,6 +248,7 @@ def _request(
             "fov_deg": choice.fov_deg,
         },
         "unit": store.unit,
+        **({"affine": True} if model.config.affine else {}),
         "png16_scale": store.scale,
     }
 

@@ -32,15 +32,15 @@ def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll) -> Errors
         ready = [
             name for name, row in study.rows.items() if name not in errors and row.stands_on <= set(errors)
         ]
-        best = {name: _name(name, tuning.tries[_best(values)]) for name, values in errors.items()}
+        best = {name: _name(tuning, name, tuning.tries[_best(values)]) for name, values in errors.items()}
         for name in ready:
             row = study.rows[name]
             on = {"teacher": best.get(row.teacher, ""), "start": best.get(row.start, "")}
             for text in tuning.tries:
-                tries[_name(name, text)] = replace(row, overrides=(*row.overrides, text), **on)
+                tries[_name(tuning, name, text)] = replace(row, overrides=(*row.overrides, text), **on)
         found = run_all(_study_of(tries, study, tuning))
         for name in ready:
-            runs = [found[_name(name, text), tuning.seed] for text in tuning.tries]
+            runs = [found[_name(tuning, name, text), tuning.seed] for text in tuning.tries]
             errors[name] = [None if "failed" in run else _error(run) for run in runs]
             if not any(errors[name]):
                 raise NumericsError(f"rows.{name}: every try diverged")
@@ -64,8 +64,9 @@ def _best(errors: list[float | None]) -> int:
     return errors.index(min(error for error in errors if error is not None))
 
 
-def _name(row: str, text: str) -> str:
-    return f"{row}-{re.sub('[^A-Za-z0-9]+', '_', text)}"
+def _name(tuning: TuningConfig, row: str, text: str) -> str:
+    """Its number makes it the only one: signs, say, do not show in a file's name."""
+    return f"{row}-try{tuning.tries.index(text)}-{re.sub('[^A-Za-z0-9]+', '_', text)}"
 
 
 def _study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningConfig) -> StudyConfig:

@@ -204,14 +204,15 @@ def _from_ros(path: Path, text: str) -> Camera:
     matrix = _matrix(content, "camera_matrix", path)
     if matrix.size != 9:
         raise DataError(f"{path}: camera_matrix needs 9 numbers, row by row; found {matrix.size}")
+    baseline = finite_numbers(content.get("baseline") or (), path).ravel()
+    if baseline.size > 1:
+        raise DataError(f"{path}: baseline needs one number, found {baseline.size}")
     return Camera(
         intrinsics=matrix.reshape(3, 3),
         width=_whole(content, "image_width", path),
         height=_whole(content, "image_height", path),
         distortion=tuple(distortion.tolist()) if np.any(distortion) else (),
-        baseline=None
-        if content.get("baseline") is None
-        else float(finite_numbers(content["baseline"], path)[0]),
+        baseline=float(baseline[0]) if baseline.size else None,
         source=str(content.get("intrinsics_source") or path.name),
     )
 

@@ -43,7 +43,7 @@ def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h
         DataError: missing, truncated, too large, or no picture at all.
     """
     with opened(path, max_pixels) as image:
-        return _rgb(ImageOps.exif_transpose(image))
+        return rgb(ImageOps.exif_transpose(image))
 
 
 def image_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -138,7 +138,8 @@ def _why_unreadable(path: Path) -> str:
     return f"is no readable {', '.join(FORMATS)} picture; fetch it again, convert it or remove it"
 
 
-def _rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+def rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    """Any mode of Pillow as 8-bit RGB."""
     if image.mode == "RGB":
         return np.array(image)
     if image.mode.startswith("I"):  # 16-bit grey; convert("RGB") would clip it to white

@@ -148,10 +148,15 @@ def is_video(path: Path) -> bool:
 
 def image_camera(path: Path) -> Camera:
     """Tell the camera of a picture: of its sequence's camera.yaml, else EXIF focal length, else assumed."""
-    width, height = images.image_size(path)
     sequence = path.parent.parent if path.parent.name == IMAGE_FOLDER else path.parent
     if (sequence / CAMERA_FILE).is_file():
-        return read_camera(sequence / CAMERA_FILE, (width, height))
+        return read_camera(sequence / CAMERA_FILE, images.image_size(path))
+    return exif_camera(path)
+
+
+def exif_camera(path: Path) -> Camera:
+    """Tell the camera of a picture, seen upright: EXIF focal length, else assumed."""
+    width, height = images.image_size(path)
     return _guess(images.exif_focal_px(path), width, height, "EXIF focal length")
 
 

@@ -77,14 +77,16 @@ class VideoReader:
     def __iter__(self) -> Iterator[VideoFrame]:
         """Decode from the start."""
         self.decoded, self.damaged, self.missing = 0, 0, None
-        index, due = 0, None
+        index, due, last = 0, None, 0.0
         with closing(_open(self.path)) as container:
             stream = _stream(container, self.path)
             start = end = 0.0
             for index, (frame, damaged) in enumerate(self._decode(container, stream)):
                 time = self._time(frame, index)
                 start, end = (time, time) if index == 0 else (start, max(end, time))
-                due = time if due is None else due
+                if due is None or time < last - 1 / (self.frame_rate or 30.0):  # a clock that was set back
+                    due = time
+                last = time
                 if time < due - _EARLY_S:
                     continue
                 if self.fps:
@@ -203,7 +205,7 @@ def _open(path: Path) -> av.container.InputContainer:
     if not path.is_file():
         raise DataError(f"{path}: no such file; check the path")
     try:
-        return av.open(f"file:{path.absolute()}", options=dict(_OPTIONS))
+        return av.open(f"file:{path.absolute()}", options=dict(_OPTIONS), metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         raise DataError(f"{path}: {_why_unreadable(path)}") from error
 
@@ -226,7 +228,10 @@ def _stream(container: av.container.InputContainer, path: Path) -> av.VideoStrea
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
         raise DataError(f"{path}: holds no video stream; is it a sound recording, or cut short?")
-    stream = streams[0]
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
+        raise DataError(f"{path}: its codec is not known here; convert it with ffmpeg")
+    stream = known[0]
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > MAX_PIXELS:
         raise DataError(

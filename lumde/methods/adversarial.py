@@ -248,6 +248,11 @@ class Adversarial(Method):
         return self.video.unit if self.video else "relative"
 
     @property
+    def affine(self) -> bool:
+        """The teacher's: what it teaches has its shift."""
+        return self.imitates and self.teacher is not None and self.teacher.affine
+
+    @property
     def _takes_scale(self) -> bool:
         """Pairs know no common factor of depth; pixels and the critic's maps do."""
         return bool(self.config.pixel_weight or self.config.holistic_weight)

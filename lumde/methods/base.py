@@ -101,6 +101,11 @@ class Method(nn.Module, ABC):
         return "relative"
 
     @property
+    def affine(self) -> bool:
+        """Whether the student's disparity is right only up to a factor and a shift, as some teachers' is."""
+        return False
+
+    @property
     def pose_net(self) -> nn.Module | None:
         """The pose network that training leaves behind, if any."""
         return None

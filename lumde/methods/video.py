@@ -125,7 +125,7 @@ class VideoTerms(nn.Module):
         motions = self.motions(batch, run)
         size = (batch.image.shape[-2], batch.image.shape[-1])
         terms = {}
-        if isinstance(self.pose, AlignedPose) or self._steps:
+        if batch.moving and (isinstance(self.pose, AlignedPose) or self._steps):
             depth = net.depth(resize_disparity(output.disp, size)).detach()
             motions, distance = self._aligned(depth, batch, motions)
             if self.pose_net is not None:

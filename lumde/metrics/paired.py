@@ -78,9 +78,8 @@ def _freedom(differences: Float[np.ndarray, "seeds worlds"]) -> int:
     squares = worlds * by_seed.var(ddof=1), seeds * by_world.var(ddof=1), (rest**2).sum() / counts[2]
     total = max(squares[0] + squares[1] - squares[2], squares[2])
     below = sum(square**2 / count for square, count in zip(squares, counts, strict=True))
-    if not below:
-        return seeds - 1
-    return int(np.clip(total**2 / below, seeds - 1, counts[2]))
+    least = min(seeds, worlds) - 1
+    return int(np.clip(total**2 / below, least, counts[2])) if below else least
 
 
 def t_cdf(value: float, freedom: int) -> float:

@@ -11,6 +11,11 @@ UNITS = {
     "relative": "Depth is relative: right up to one unknown factor. Never read it as metres.",
 }
 
+AFFINE = (
+    " Its disparity has an unknown shift too: near and far are in the right order, shapes are not true; "
+    "evaluate it with `--align scale_shift`."
+)
+
 FITS = {
     "stretch": "any picture is resized to it",
     "area": "about as many pixels; a picture keeps its shape",
@@ -28,7 +33,7 @@ def model_card(model: DepthModel) -> str:
     training = json.dumps(to_dict(config.training), indent=1, default=str).replace("```", "")
     return f"""# Depth network `{config.net.name}`
 
-{UNITS[config.unit]}
+{UNITS[config.unit]}{AFFINE if config.affine else ""}
 
 | | |
 |---|---|

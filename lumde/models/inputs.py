@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from lumde.errors import DataError
+from lumde.media.images import rgb
 
 Picture = UInt8[np.ndarray, "h w 3"] | Float[np.ndarray, "h w 3"]
 
@@ -21,7 +22,7 @@ def image_array(image: Image.Image | np.ndarray | Tensor) -> Picture:
         DataError: another shape or type, floats outside [0, 1] or not finite.
     """
     if isinstance(image, Image.Image):
-        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+        return rgb(ImageOps.exif_transpose(image))
     array = _channels_last(image) if isinstance(image, Tensor) else np.asarray(image)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)

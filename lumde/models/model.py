@@ -41,6 +41,7 @@ class ModelConfig:
     # side becomes the shorter one of height and width. Both round sides to multiples of 32.
     fit: Literal["stretch", "area", "side"] = "stretch"
     unit: Unit = "relative"  # of depth; relative = up to one unknown factor
+    affine: bool = False  # disparity is right only up to a factor and a shift: what is flat may come out bent
     training: dict[str, Any] = field(default_factory=dict)  # facts about how the weights came to be
 
     def __post_init__(self) -> None:

@@ -5,11 +5,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 WIDTH = 24  # channels
-REACH = 4  # pixels: four 3x3 convolutions see no farther, so edges of things cannot move
 
 
 class ImageTransform(nn.Module):
     """Adds what four convolutions make of a picture to it; at first that is nothing.
+
+    Four 3x3 convolutions see no farther than 4 pixels, so edges of things cannot move.
 
     Source: a shallow network that repaints pictures: Hu et al. 2023, arXiv:2208.12464; its layers are ours.
     """

@@ -90,9 +90,14 @@ def load_encoder(encoder: nn.Module, weights: str, architecture: str, channels_i
     first = next(name for name in encoder.state_dict() if name.endswith("weight"))
     if first in tensors and tensors[first].dim() == 4 and channels_in > tensors[first].shape[1] == 3:
         tensors[first] = tensors[first].repeat(1, channels_in // 3, 1, 1) / (channels_in // 3)
-    wanted = {name: value.shape for name, value in encoder.state_dict().items()}
+    # BatchNorm's counters, which decide nothing here, are not in torchvision's older files.
+    wanted = {
+        name: value.shape
+        for name, value in encoder.state_dict().items()
+        if name in tensors or not name.endswith("num_batches_tracked")
+    }
     check_shapes(wanted, {name: tensors[name].shape for name in tensors if name in wanted}, str(path))
-    encoder.load_state_dict({name: tensors[name] for name in wanted})
+    encoder.load_state_dict(encoder.state_dict() | {name: tensors[name] for name in wanted})
 
 
 def imagenet_file(architecture: str) -> Path:

@@ -8,7 +8,7 @@ from html import escape
 Series = Sequence[tuple[int | float, int | float]]
 
 LINE_COLOURS = ("#2563eb", "#d9480f", "#0f8a5f", "#9333ea", "#b45309", "#64748b")
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 34  # margins in pixels
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 20, 34  # margins in pixels
 _MAX_POINTS = 150
 
 
@@ -93,6 +93,7 @@ def _frame(
             f'<text x="{right:.1f}" y="{height - _BOTTOM + 16}" text-anchor="middle">{value:g}</text>'
         )
     parts.append(f'<text x="{width - _RIGHT}" y="{height - 4}" text-anchor="end">{escape(labels[0])}</text>')
+    parts.append(f'<text x="{_LEFT}" y="{_TOP - 6}">{escape(labels[1])}</text>')
     return parts, place
 
 

@@ -49,6 +49,7 @@ class Teacher(nn.Module, ABC):
     # BatchNorm layers.
     gives: tuple[str, ...] = ("maps", "depth")
     unit: Unit = "relative"
+    affine: bool = False  # its disparity is right only up to a factor and a shift
     depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
     cached: MapCache | None = None
     pictures: int = 0  # that it was told of

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lumde.errors import ConfigError
 from lumde.structures import Unit
 from lumde.teachers.base import NetworkTeacherConfig, Teacher
 
@@ -30,25 +31,38 @@ class ForeignTeacher(Teacher):
     1 and 1/50: its shape is the network's, its range is ours. `loss: affine_invariant` undoes that.
     """
 
+    config: Any
     unit: Unit
     answers: Polarity | None  # None = not known yet
+    settled: bool = False  # a run goes on: what was found out when it began stays so
+
+    @property
+    def affine(self) -> bool:  # type: ignore[override]
+        """True unless it answers metres: a stretched disparity has our shift, not the world's."""
+        return self.unit != "metres"
 
     @abstractmethod
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """What the network says, at the images' size, fp32."""
 
     def begin(self, images: Float[Tensor, "b 3 h w"]) -> list[str]:
-        """Look at real frames once: find or check the polarity, and say what the answers are taken for."""
+        """Look at real frames once: find or check the polarity, and say what the answers are taken for.
+
+        Raises:
+            ConfigError: they look like the opposite of what such networks answer, and nobody said which.
+        """
         with torch.no_grad():
             seems = polarity(self.answer(images))
         known = self.answers
         self.answers = known or seems
         said = [f"teacher: its answers are read as {self.answers}, {self._range()}"]
         if known and seems != known:
-            said.append(
-                f"teacher: on these frames they look like {seems} (what is low in a picture is mostly near); "
-                f"if so, set teacher.answers={seems}"
-            )
+            doubt = f"on these frames they look like {seems} (what is low in a picture is mostly near)"
+            if self.config.answers == "auto" and not self.settled:
+                raise ConfigError(
+                    f"{said[0]}, but {doubt}: say which it is, teacher.answers=depth or disparity"
+                )
+            said.append(f"teacher: {doubt}; if so, set teacher.answers={seems}")
         return said + super().begin(images)
 
     def state(self) -> dict[str, Any]:
@@ -57,6 +71,7 @@ class ForeignTeacher(Teacher):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Read them as when the run began; what a config says goes first."""
+        self.settled = True
         if self.answers is None and state.get("answers") in get_args(Polarity):
             self.answers = state["answers"]
 

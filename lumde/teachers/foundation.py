@@ -15,8 +15,13 @@ from lumde.errors import CheckpointError, ConfigError
 from lumde.teachers.base import Frozen
 from lumde.teachers.foreign import ForeignConfig, ForeignTeacher
 
-METRIC = ("zoedepth", "glpn", "depth_pro", "prompt_depth_anything")  # model types that answer metres
-RELATIVE = ("depth_anything", "dpt")  # those that answer disparity up to scale and shift
+METRIC = ("zoedepth", "glpn", "depth_pro")  # model types that answer metres
+RELATIVE = (
+    "depth_anything",
+)  # those that answer disparity up to scale and shift; dpt has models of both kinds
+PROMPTED = (
+    "prompt_depth_anything",
+)  # those whose answers mean nothing without measured depth beside the picture
 # What the library raises for files that are missing, damaged or of another kind.
 _LOADING_ERRORS = (
     OSError,
@@ -54,6 +59,8 @@ class FoundationTeacher(ForeignTeacher):
         model, self.processor = _loaded(config)
         self.model = Frozen(model)
         self.kind = kind = str(model.config.model_type)
+        if kind in PROMPTED:
+            raise ConfigError(f"teacher.path: {config.path}: a {kind} model needs depth beside the picture")
         metric = kind in METRIC or getattr(model.config, "depth_estimation_type", "") == "metric"
         self.unit = "metres" if metric and config.answers != "disparity" else "relative"
         self.answers = None if config.answers == "auto" else config.answers

@@ -53,6 +53,7 @@ class MapsTeacher(Teacher):
         self.scale = config.scale or float(facts.get("png16_scale", 0))
         told: Unit = "metres" if facts.get("unit") == "metres" else "relative"
         self.unit = told if config.unit == "auto" else config.unit
+        self.affine = facts.get("affine") is True
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Stored maps know frames, not pictures.

@@ -46,7 +46,7 @@ class RunTeacher(Teacher):
         super().__init__()
         model = load(Path(config.path))
         self.config = config
-        self.unit = model.config.unit
+        self.unit, self.affine = model.config.unit, model.config.affine
         self.depth_range = (model.net.config.min_depth, model.net.config.max_depth)
         self.model = Frozen(model)
         if self.norm_layers():

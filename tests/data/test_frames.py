@@ -3,8 +3,9 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
+from lumde.data.folder import counts_from_names, positions_from_times
 from lumde.data.frames import Frames
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.errors import ConfigError, DataError
@@ -12,6 +13,7 @@ from lumde.media.cameras import Camera, write_camera
 from lumde.media.depth_png import write_depth
 from lumde.media.images import write_png
 from lumde.media.poses import write_tum
+from lumde.media.sources import image_camera
 
 HEIGHT, WIDTH, COUNT = 24, 32, 6
 CAMERA = Camera(np.array([[30.0, 0, 15.0], [0, 30.0, 12.0], [0, 0, 1]]), WIDTH, HEIGHT)
@@ -265,7 +267,7 @@ def test_exif_gives_the_focal_length(tmp_path):
     exif.get_ifd(0x8769)[0xA405] = 50  # FocalLengthIn35mmFilm
     Image.fromarray(picture(3)).save(tmp_path / "1.jpg", exif=exif)
     camera = open_frames(tmp_path).clips[tmp_path.name].camera
-    assert camera.source == "EXIF of 1.jpg" and not camera.assumed
+    assert camera.source == "EXIF focal length" and not camera.assumed
 
 
 def test_the_recorded_kitchen(recordings):
@@ -282,3 +284,35 @@ def test_recorded_loose_photographs_are_eight_views_of_six_rooms(recordings):
     assert len(dataset.targets) == 48 and dataset.provides == ("sources",)
     ends = [key.name for key in dataset.targets if dataset.neighbour(key, 1) is None]
     assert ends == [*(f"nyu_{room}_7" for room in range(4)), "scannet_0_7", "scannet_1_7"]
+
+
+def test_the_frames_of_many_pieces_all_keep_their_neighbours():
+    """24 clips side by side in one folder: counting has room for all of them, whatever their numbers."""
+    names = [f"clip{c:02d}_{1_000_000_000 * c + i:012d}" for c in range(24) for i in range(20)]
+    positions = positions_from_times(counts_from_names(names), len(names))
+    steps = np.diff(positions).reshape(-1)
+    inside = np.arange(1, len(names)) % 20 != 0
+    assert (steps[inside] == 1).all() and (steps[~inside] > 1).all()
+
+
+def test_two_files_of_one_frame_are_refused(root):
+    write_png(root / "b" / "image" / "f3.PNG", picture(1))
+    with pytest.raises(DataError, match=r"f3.PNG and f3.png|f3.png and f3.PNG"):
+        Frames(Frames.Config(root=str(root)))
+
+
+def test_exif_is_read_as_predict_reads_it(tmp_path):
+    """Of a picture turned by its orientation tag too; a focal length that cannot be true is none."""
+    for i, (focal, source) in enumerate([(28, "EXIF focal length"), (400, "assumed")]):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        for name in ("a.jpg", "b.jpg"):
+            image = Image.fromarray(picture(9))
+            exif = image.getexif()
+            exif[ExifTags.Base.Orientation] = 6
+            exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = focal
+            image.save(folder / name, exif=exif)
+        camera = next(iter(Frames(Frames.Config(root=str(folder))).clips.values())).camera
+        known = image_camera(folder / "a.jpg")
+        assert camera.source.startswith(source) and camera.source == known.source
+        np.testing.assert_array_equal(camera.intrinsics, known.intrinsics)

@@ -298,3 +298,18 @@ def test_real_dashcam_is_prepared_with_its_camera(tmp_path, recordings):
     camera = read_camera(tmp_path / "out/test_video/camera.yaml")
     assert not camera.distorted and camera.intrinsics[0, 0] == pytest.approx(1155.95 / 4)
     assert camera.source != assumed_camera(320, 180).source
+
+
+def test_a_broken_recording_takes_no_other_ones_name(tmp_path):
+    times = [0, 100, 200, 5000, 5100, 9000, 9100]
+    clips = [
+        write_clip(tmp_path / "drive.mkv", 7, times_ms=times),
+        write_clip(tmp_path / "drive_part2.mp4", 4),
+    ]
+    _run(clips, tmp_path / "out")
+    found = {
+        path.name: len(list((path / "image").iterdir()))
+        for path in (tmp_path / "out").iterdir()
+        if path.is_dir()
+    }
+    assert found == {"drive": 3, "drive_part3": 2, "drive_part4": 2, "drive_part2": 4}

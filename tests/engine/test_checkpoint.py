@@ -47,3 +47,12 @@ def test_as_many_checkpoints_stay_as_asked(tmp_path: Path) -> None:
     for step in range(1, 6):
         checkpoint.save(tmp_path, tiny_model(), checkpoint.TrainState(step, {}, {}), keep=3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-3", "step-4", "step-5"]
+
+
+def test_what_lies_ahead_of_a_resumed_run_does_not_outlive_its_own_checkpoints(tmp_path: Path) -> None:
+    """A damaged checkpoint was skipped: the run goes on before it, and the damaged one is no newer state."""
+    for step in (500, 1000):
+        checkpoint.save(tmp_path, tiny_model(), checkpoint.TrainState(step, {}, {}), keep=2)
+    (tmp_path / "step-1000" / "state.safetensors").write_bytes(b"")
+    checkpoint.save(tmp_path, tiny_model(), checkpoint.TrainState(600, {}, {}), keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-600"]

@@ -9,13 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from lumde.config import parse
+from lumde.config import parse, to_dict
 from lumde.data.base import FrameDataset
 from lumde.engine import checkpoint
+from lumde.engine.log import _keep_before
 from lumde.engine.loop import Loop
 from lumde.engine.run import TrainConfig, train
 from lumde.engine.validate import ValidationConfig
-from lumde.errors import CheckpointError, ConfigError, Interrupted, NumericsError, UsageError
+from lumde.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    Interrupted,
+    NumericsError,
+    ResourceError,
+    UsageError,
+)
 from lumde.methods.supervised import Supervised
 from lumde.methods.video import VideoTerms
 from lumde.models import DepthModel, ModelConfig, load
@@ -281,3 +290,59 @@ def test_minutes_survive_a_stop_during_calibration(tmp_path, interrupt_at) -> No
     with pytest.raises(Interrupted):
         run(tmp_path / "run", steps=0, minutes=0.03)
     assert run(tmp_path / "run", resume=True, steps=0, minutes=0.03)["steps"] > 20
+
+
+def test_a_step_without_a_term_of_the_students_moves_nothing(tmp_path) -> None:
+    """The critic's term alone, before the critic begins."""
+    torch.manual_seed(0)
+    method = {
+        "name": "adversarial",
+        "pixel_weight": 0,
+        "pair_weight": 0,
+        "video_weight": 0,
+        "warmup_steps": 2,
+    }
+    values = {**to_dict(config()), "teacher": {"name": "run", "path": str(tmp_path / "teacher")}}
+    values["method"] = {**method, "critic": {"name": "critic_transformer", "dim": 16, "depth": 1}}
+    run(tmp_path / "teacher", method="supervised")
+    result = train(parse(values, TrainConfig), tmp_path / "run", quiet=True, opened={"main": Wall()})
+    assert result["steps"] == STEPS
+
+
+def test_going_on_keeps_the_numbers_so_far_whatever_the_disk_does(tmp_path, monkeypatch) -> None:
+    lines = "".join(json.dumps({"step": step, "loss": 1.0}) + "\n" for step in range(6))
+    (tmp_path / "metrics.jsonl").write_text(lines + '{"step": 6, "lo')
+    _keep_before(tmp_path / "metrics.jsonl", 4)
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [
+        0,
+        1,
+        2,
+        3,
+    ]
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(ResourceError):
+        _keep_before(tmp_path / "metrics.jsonl", 2)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def full_disk(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+class Spoiled(Wall):
+    """Frames beyond the first few cannot be read."""
+
+    decodes = False  # nothing is kept: all are read again and again
+
+    def read(self, key: FrameKey) -> Frame:
+        self.asked = getattr(self, "asked", 0) + 1
+        if self.asked > 30:
+            raise DataError(f"{key.name}: cut short")
+        return super().read(key)
+
+
+def test_what_ends_the_data_ends_the_run_which_is_saved_first(tmp_path) -> None:
+    with pytest.raises(DataError):
+        run(tmp_path / "run", dataset=Spoiled(), steps=500, checkpoint_every_steps=400)
+    found = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert found is not None and found[0].step > 1

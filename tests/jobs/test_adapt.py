@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from lumde.cli import main
+from lumde.errors import Interrupted
 from lumde.evaluators import parallax
 from lumde.evaluators.parallax import DISTANCES
 from lumde.files import parse_yaml, read_text
@@ -95,3 +96,32 @@ def test_too_little_and_used_folders_are_explained(clip, start, tmp_path, capsys
     assert adapted(clip, start, tmp_path / "run") == 2
     assert adapted(tmp_path / "nothing", start, tmp_path / "run2") == 3
     assert adapted(clip, tmp_path / "no model", tmp_path / "run3") == 4
+
+
+@pytest.fixture
+def dataset(clip, tmp_path):
+    """A dataset folder whose name YAML would read as a number."""
+    (tmp_path / "2024" / "image").mkdir(parents=True)
+    for picture in clip.iterdir():
+        (tmp_path / "2024" / "image" / picture.name).write_bytes(picture.read_bytes())
+    return tmp_path / "2024"
+
+
+def test_a_dataset_folder_has_its_own_camera_and_any_name(dataset, start, tmp_path, capsys):
+    assert adapted(dataset, start, tmp_path / "run") == 2
+    assert "camera.yaml" in capsys.readouterr().err and not (tmp_path / "run").exists()
+    words = ["--model", str(start), "--out", str(tmp_path / "run"), "--minutes", "0.05"]
+    assert main(["adapt", str(dataset), *words]) == 0
+
+
+def test_an_interrupted_adaptation_leaves_nothing_in_the_way(clip, start, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise Interrupted("state saved; go on with --resume", 130)
+
+    monkeypatch.setattr(job, "train", interrupted)
+    scores = iter([job.ClipScore(0.1, 0.2, 0.3, 0.4, 2.0, 8)])
+    monkeypatch.setattr(parallax, "score_clip", lambda *_: next(scores))
+    assert adapted(clip, start, tmp_path / "run") == 130
+    said = capsys.readouterr().err
+    assert "nothing was kept" in said and "--resume" not in said
+    assert not (tmp_path / "run").exists() and not (tmp_path / "run_data").exists()

@@ -11,7 +11,9 @@ import pytest
 from lumde.config import load, to_dict
 from lumde.errors import ConfigError, NumericsError, UsageError
 from lumde.jobs.compare import _contrasts, _keeps, compare
-from lumde.jobs.study import StudyConfig, config_of, filled, overrides_of, replaced
+from lumde.jobs.compare_run import _by_world
+from lumde.jobs.study import StudyConfig, TuningConfig, config_of, filled, overrides_of, replaced
+from lumde.jobs.tuning import _name
 
 ROOT = Path(__file__).parents[2]
 
@@ -204,7 +206,8 @@ tuning:
 
 
 def result(error: float, a1: float) -> dict:
-    return {"tests": {"shapes": {"worlds": {"w": {"log_abs_rel": error, "a1": a1}}}}}
+    worlds = {f"w{number}": {"log_abs_rel": error, "a1": a1} for number in range(5)}
+    return {"tests": {"shapes": {"worlds": worlds}}}
 
 
 @pytest.mark.parametrize(
@@ -226,6 +229,12 @@ def test_verdicts_follow_from_the_intervals(study, gain, lost, verdict, kept):
     assert of_eight["p_holm"] == pytest.approx(min(1.0, 8 * one["p"]))  # the other seven are not forgotten
     assert one["verdict"] == verdict and one["mean"] == pytest.approx(gain)
     (claim,) = _keeps(config, results, to_dict(config.keeps)).values()
+    few = {
+        key: {"tests": {"shapes": {"worlds": dict(list(one["tests"]["shapes"]["worlds"].items())[:4])}}}
+        for key, one in results.items()
+    }
+    (unjudged,) = _contrasts(config, few, declared).values()
+    assert unjudged["verdict"] == "too few worlds"
     (late,) = _keeps(config, results, {}).values()
     assert late["kept"] == "exploratory"
     assert claim["kept"] == kept and claim["loss"] == pytest.approx(lost)
@@ -237,10 +246,8 @@ def test_every_row_runs_with_its_best_try_on_the_validation_set(study, tmp_path)
     summary = compare(study, out, False, said.append)
     for row in ("teacher", "imitation", "started"):
         tries = [
-            json.loads(
-                (out / "tuning" / "results" / f"{row}-optimizer_rate_{rate}-seed1000.json").read_text()
-            )
-            for rate in ("1_0e_3", "1_0")
+            json.loads((out / "tuning" / "results" / f"{row}-{rate}-seed1000.json").read_text())
+            for rate in ("try0-optimizer_rate_1_0e_3", "try1-optimizer_rate_1_0")
         ]
         errors = [one["tests"]["validation"]["metrics"]["abs_rel"] for one in tries]
         assert json.loads((out / "tuning.json").read_text())["errors"][row] == errors
@@ -294,3 +301,18 @@ def test_a_tuning_on_what_is_judged_is_refused(study, tmp_path, text):
     with pytest.raises(ConfigError, match=r"tuning|tries"):
         compare(study, tmp_path / "out", False, lambda text: None)
     assert not (tmp_path / "out").exists()
+
+
+def test_pieces_of_a_clip_stand_for_worlds_where_there_are_few():
+    rows = [{"sequence": "room", "abs_rel": math.e**i, "a1": i} for i in range(25)]
+    found = _by_world(rows)
+    assert list(found) == ["room/0", "room/10", "room/20"]
+    assert [one["log_abs_rel"] for one in found.values()] == pytest.approx([4.5, 14.5, 22.0])
+    many = [{**row, "sequence": f"world{i % 5}"} for i, row in enumerate(rows)]
+    assert list(_by_world(many)) == [f"world{i}" for i in range(5)]
+    assert _by_world(many)["world1"]["a1"] == pytest.approx(11)
+
+
+def test_tries_that_differ_in_a_sign_alone_are_two():
+    tuning = TuningConfig(tries=("loss.weight=-0.1", "loss.weight=0.1"), test=None)
+    assert _name(tuning, "row", tuning.tries[0]) != _name(tuning, "row", tuning.tries[1])

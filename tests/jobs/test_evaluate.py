@@ -12,7 +12,7 @@ import torch
 from lumde.cli import main
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.errors import ConfigError, DataError, NumericsError, UsageError
+from lumde.errors import ConfigError, DataError, NumericsError, ResourceError, UsageError
 from lumde.jobs import evaluate as job
 from lumde.models import DepthModel, ModelConfig, build_net, save
 from lumde.nets import DepthSmall
@@ -55,9 +55,9 @@ class Walls(FrameDataset):
 class Perfect(torch.nn.Module):
     """A model that knows the answers, in units of `factor` metres."""
 
-    def __init__(self, unit: str = "relative", factor: float = 7.0) -> None:
+    def __init__(self, unit: str = "relative", factor: float = 7.0, affine: bool = False) -> None:
         super().__init__()
-        self.config, self.factor = SimpleNamespace(unit=unit), factor
+        self.config, self.factor = SimpleNamespace(unit=unit, affine=affine), factor
 
     def disparity(self, images: torch.Tensor) -> torch.Tensor:
         number = int((images[0, 0, 0, 0] * 255).round())
@@ -96,6 +96,12 @@ def test_relative_depth_is_not_compared_with_metres_unasked(walls, monkeypatch):
     off = job.evaluate_model(RUN, walls, align="none")
     assert off.summary["metrics"]["abs_rel"] == pytest.approx(0.5)
     assert off.notes == []
+
+
+def test_an_unknown_shift_asks_for_another_alignment(walls, monkeypatch):
+    monkeypatch.setattr(job, "load", lambda path: Perfect(affine=True))
+    assert "--align scale_shift" in job.evaluate_model(RUN, walls).notes[-1]
+    assert job.evaluate_model(RUN, walls, align="scale_shift").notes == []
 
 
 def test_a_model_that_answers_nan_is_named(walls, monkeypatch):
@@ -245,9 +251,12 @@ def test_the_command_writes_what_the_contract_says(walls, predictions, tmp_path,
     assert err == ""
 
 
-def test_a_result_that_cannot_be_saved_is_still_shown(walls, predictions, tmp_path, capsys):
-    (tmp_path / "file").touch()
-    target = tmp_path / "file" / "a.json"
+def test_a_result_that_cannot_be_saved_is_still_shown(walls, predictions, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise ResourceError("a.json: cannot be written (file system is full)")
+
+    monkeypatch.setattr(job, "write_json", full)
+    target = tmp_path / "a.json"
     code, out, err = run(
         capsys, "--predictions", predictions, "--data", "walls", "--root", "/d", "--json", target
     )

@@ -160,3 +160,24 @@ def test_writer_round_trip(tmp_path):
     reader = VideoReader(tmp_path / "a.mp4")
     assert [round(float(frame.image.mean()) / 40) for frame in reader] == [1, 3, 5]
     assert reader.frame_rate == 12.5
+
+
+def test_a_clock_that_is_set_back_loses_no_frames(tmp_path):
+    """Recordings joined byte by byte, as cameras and `cat` make them of transport streams."""
+    part = write_clip(tmp_path / "a.ts", 12).read_bytes()
+    (tmp_path / "both.ts").write_bytes(part + part)
+    assert len(_numbers(VideoReader(tmp_path / "both.ts"))) == 24
+    assert _numbers(VideoReader(tmp_path / "both.ts", 5)) == [0, 2, 4, 6, 8, 10] * 2
+
+
+def test_a_title_in_another_encoding_is_no_obstacle(tmp_path):
+    path = write_clip(tmp_path / "a.avi", 3, metadata={"title": "Cafe"})
+    path.write_bytes(path.read_bytes().replace(b"Cafe", b"Caf\xe9"))
+    assert len(_numbers(VideoReader(path))) == 3
+
+
+def test_an_unknown_codec_is_named(tmp_path):
+    path = write_clip(tmp_path / "a.avi", 3)
+    path.write_bytes(path.read_bytes().replace(b"H264", b"ZZZZ").replace(b"h264", b"ZZZZ"))
+    with pytest.raises(DataError, match=r"codec is not known|no frame can be decoded"):
+        VideoReader(path)

@@ -11,10 +11,11 @@ from lumde.engine.run import _checked, _require_fit, load_config
 from lumde.errors import ConfigError
 from lumde.methods.data_free import DataFree, mixed
 from lumde.nets.depth_small import DepthSmall
-from lumde.nets.image_transform import REACH, ImageTransform
+from lumde.nets.image_transform import ImageTransform
 from lumde.packaged import package_file
 from lumde.structures import FrameBatch
 from lumde.teachers.base import Teacher
+from lumde.teachers.run import RunTeacher
 
 
 class Plain(Teacher):
@@ -70,6 +71,12 @@ def test_a_teacher_without_statistics_is_refused_unless_nothing_is_repainted():
     student = DepthSmall(DepthSmall.Config(size="tiny"))
     with pytest.raises(ConfigError, match="does not give statistics"):
         _require_fit(config, DataFree(DataFree.Config(name="data_free"), student, Plain()), Plain())
+    config.teacher = RunTeacher.Config(path="x", cache="maps")
+    with pytest.raises(ConfigError, match=r"teacher.cache: not for data_free, whose pictures change"):
+        _require_fit(
+            config, DataFree(DataFree.Config(name="data_free"), student, FixedTeacher()), FixedTeacher()
+        )
+    config.teacher = None
     plain = DataFree(DataFree.Config(name="data_free", transform=False), student, Plain())
     _require_fit(config, plain, Plain())
     assert not list(plain.trainable("generator"))
@@ -83,7 +90,7 @@ def test_repainting_begins_as_nothing_and_reaches_no_farther_than_stated():
     changed = picture.clone()
     changed[..., 12, 12] = 1 - changed[..., 12, 12]
     moved = ((net(picture) - net(changed)).abs() > 0).any(1)[0].nonzero() - 12
-    assert 0 < moved.abs().max() <= REACH < 8  # the field of view stays under 16 pixels
+    assert 0 < moved.abs().max() <= 4
 
 
 def test_the_painter_brings_pictures_nearer_to_what_the_teacher_learned_from():

@@ -33,6 +33,13 @@ def test_auxiliary_pictures_join_in_the_stated_ratio(ratio, count):
     assert method.needs_of("auxiliary") == ()
 
 
+def test_a_shift_that_is_left_open_is_told():
+    assert made(loss="affine_invariant").affine and not made().affine
+    foreign = made()
+    foreign.teacher.affine = True
+    assert foreign.affine
+
+
 def test_a_validation_set_has_the_main_stream_alone():
     assert set(made(auxiliary_ratio=1.0).terms({"main": frames_of(2)}, "student", 0)) == {"imitation"}
 

@@ -138,6 +138,13 @@ def test_alignment_judges_depth_and_teaches_the_pose_network() -> None:
     assert all(p.grad.abs().sum() > 0 for p in terms.pose.parameters() if p.ndim > 1)
 
 
+@pytest.mark.parametrize("options", [{"align_steps": 2}, {"pose": {"name": "aligned"}}])
+def test_a_stereo_partner_alone_leaves_nothing_to_align(options: dict[str, object]) -> None:
+    batch, net = small_batch((RIGHT,)), DepthSmall(DepthSmall.Config(size="tiny"))
+    result = video(**options)(net, net(batch.jittered), batch, plain_run)
+    assert "pose" not in result.terms and result.terms["photometric"].isfinite()
+
+
 def test_aligned_motion_needs_no_network() -> None:
     batch, net = small_batch((-1, RIGHT, 1)), DepthSmall(DepthSmall.Config(size="tiny"))
     terms = video(pose={"name": "aligned"})

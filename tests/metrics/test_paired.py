@@ -20,7 +20,15 @@ def test_a_gain_much_smaller_than_the_spread_of_worlds_is_seen():
 
 @pytest.mark.parametrize(
     ("seeds", "worlds", "by_seed", "by_world"),
-    [(5, 32, 0.03, 0.0), (8, 32, 0.03, 0.0), (5, 1, 0.03, 0.0), (5, 32, 0.0, 0.1), (5, 32, 0.03, 0.1)],
+    [
+        (5, 32, 0.03, 0.0),
+        (8, 32, 0.03, 0.0),
+        (5, 1, 0.03, 0.0),
+        (5, 32, 0.0, 0.1),
+        (5, 32, 0.03, 0.1),
+        (5, 2, 0.0, 0.1),
+        (8, 3, 0.0, 0.1),
+    ],
 )
 def test_no_gain_is_not_claimed_more_often_than_stated(seeds, worlds, by_seed, by_world):
     """Rows differ by seed as a whole, by world whatever the seed, and at random."""

@@ -9,6 +9,7 @@ from PIL import Image
 
 from lumde.errors import DataError
 from lumde.media.cameras import camera_from_focal
+from lumde.media.images import read_image
 from lumde.models import DepthModel, ModelConfig, resize_disparity
 from lumde.models.inputs import image_array
 from lumde.nets import DepthSmall
@@ -159,3 +160,10 @@ def test_a_model_may_keep_the_shorter_side(source, seen):
     config = ModelConfig(net=DepthSmall.Config(size="tiny"), height=96, width=224, fit="side")
     model = DepthModel(config, DepthSmall(config.net)).eval()
     assert model.input_size(*source) == seen == model.input_size(*seen)
+
+
+def test_a_grey_picture_of_16_bits_is_seen_as_its_file_is(tmp_path):
+    ramp = np.linspace(0, 65535, 48 * 64).astype(np.uint16).reshape(48, 64)
+    Image.fromarray(ramp).save(tmp_path / "grey.png")
+    with Image.open(tmp_path / "grey.png") as image:
+        np.testing.assert_array_equal(image_array(image), read_image(tmp_path / "grey.png"))

@@ -120,3 +120,20 @@ def test_a_weight_file_of_another_network_is_refused(tmp_path):
         CheckpointError, match=r"r18.safetensors: does not fit .*'layer1.0.conv3.weight' is missing"
     ):
         DepthResnet(DepthResnet.Config(layers=50, weights=str(tmp_path / "r18.safetensors")))
+
+
+def test_a_file_without_batch_counters_as_torchvisions_own_are(tmp_path):
+    given = {
+        k: v
+        for k, v in DepthResnet(DepthResnet.Config()).encoder.state_dict().items()
+        if "num_batches" not in k
+    }
+    torch.save(
+        {k: torch.nn.Parameter(v, requires_grad=False) for k, v in given.items()}, tmp_path / "r18.pth"
+    )
+    state = DepthResnet(DepthResnet.Config(weights=str(tmp_path / "r18.pth"))).encoder.state_dict()
+    assert all(torch.equal(given[name], state[name]) for name in given)
+    given.pop("conv1.weight")
+    torch.save(given, tmp_path / "cut.pth")
+    with pytest.raises(CheckpointError, match=r"conv1.weight.* is missing"):
+        DepthResnet(DepthResnet.Config(weights=str(tmp_path / "cut.pth")))

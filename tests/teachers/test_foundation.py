@@ -74,8 +74,14 @@ def test_polarity_is_told_and_doubted_where_frames_say_otherwise(folder):
     assert polarity(ramp) == "disparity" and polarity(1 - ramp) == "depth"
     model = teacher(folder)
     model.answer = lambda images: 1 - ramp
-    said = model.begin(torch.rand(3, 3, 20, 8))
-    assert "read as disparity" in said[0] and "look like depth" in said[1]
+    with pytest.raises(ConfigError, match="read as disparity.* look like depth.* teacher.answers="):
+        model.begin(torch.rand(3, 3, 20, 8))  # nobody said which: not a guess to train on for hours
+    model.restore({"answers": "disparity"})
+    assert "look like depth" in model.begin(torch.rand(3, 3, 20, 8))[1]  # a run goes on as it began
+    told = teacher(folder, answers="disparity")
+    told.answer = model.answer
+    said = told.begin(torch.rand(3, 3, 20, 8))
+    assert "read as disparity" in said[0] and "look like depth" in said[1] and told.affine
     model.answers = None  # of a kind that nobody knows: what is seen decides
     assert "read as depth" in model.begin(torch.rand(3, 3, 20, 8))[0]
     depth = model.depth(torch.rand(3, 3, 20, 8))
