@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,15 +52,16 @@ def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str
     )
 
 
-def test_help_is_quick_and_names_every_verb() -> None:
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        done = run(["--help"])
-        times.append(time.perf_counter() - start)
-    assert done.returncode == 0
+def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from lumde import cli; cli.main(['--help']); "
+        "print('loaded:', *(name for name in ('torch', 'numpy', 'PIL', 'av') if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert all(f"\n  {verb} " in done.stdout for verb in cli.VERBS)
-    assert min(times) < 0.3
+    assert done.stdout.endswith("loaded:\n")
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

@@ -6,7 +6,7 @@ import torch
 from memory_dataset import HEIGHT, WIDTH, MemoryDataset
 from torch.utils.data import default_collate
 
-from lumde.data.augment import AugmentConfig, Colours, jitter_images, to_batch
+from lumde.data.augment import AugmentConfig, Colours, degraded, jitter_images, to_batch
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.geometry.warp import warp
 
@@ -126,3 +126,11 @@ def test_noise_and_blur_touch_the_network_s_pictures_only(samples):
     assert 0.001 < changed.max() < 0.4
     again = to_batch(samples, config, (3, 0), OFFSETS)
     assert torch.equal(again.jittered, batches[0].jittered)
+
+
+@pytest.mark.parametrize("options", [{"noise": 0.2}, {"blur": 2.0}])
+def test_half_of_the_samples_stay_as_they_are(options):
+    images = torch.rand(300, 3, 8, 12, generator=torch.Generator().manual_seed(0))
+    changed = degraded(images, AugmentConfig(**options), np.random.default_rng(0))
+    same = ((changed - images).abs().flatten(1).amax(1) < 1e-4).float().mean().item()
+    assert 0.4 < same < 0.6

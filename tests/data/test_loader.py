@@ -82,7 +82,12 @@ def test_closing_the_stream_ends_the_workers():
     next(stream)
     assert len(children() - before) == 2
     stream.close()
-    deadline = time.monotonic() + 2
+    assert_gone(before)
+
+
+def assert_gone(before):
+    """Other children than those before end soon; how soon is the machine's business."""
+    deadline = time.monotonic() + 30
     while children() - before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not children() - before
@@ -131,4 +136,4 @@ def test_signals_to_the_group_are_left_to_the_training_process(number):
     for step, batch in enumerate(islice(stream, 6), 1):
         assert_equal(batch, make().at(step))
     stream.close()
-    assert not children() - before
+    assert_gone(before)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from lumde.config import parse, to_dict
 from lumde.data.base import FrameDataset
 from lumde.engine import checkpoint
 from lumde.engine.log import _keep_before
-from lumde.engine.loop import Loop
+from lumde.engine.loop import Loop, _step_seed
 from lumde.engine.run import TrainConfig, train
 from lumde.engine.validate import ValidationConfig
 from lumde.errors import (
@@ -128,6 +129,68 @@ def test_stopped_and_resumed_run_ends_in_the_same_bits(tmp_path, interrupt_at, s
     assert all(torch.equal(straight[k], resumed[k]) for k in straight)
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut/metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
+
+
+def test_a_run_with_a_critic_goes_on_in_the_same_bits(tmp_path) -> None:
+    """Both phases' optimisers, the critic, and the random places of its penalty."""
+    run(tmp_path / "teacher", method="supervised")
+    values = {**to_dict(config()), "teacher": {"name": "run", "path": str(tmp_path / "teacher")}}
+    critic = {"name": "critic_transformer", "dim": 16, "depth": 1}
+    values["method"] = {"name": "adversarial", "video_weight": 0, "warmup_steps": 2, "critic": critic}
+
+    def trained(out: Path, resume: bool = False) -> dict:
+        return train(parse(values, TrainConfig), out, resume, quiet=True, opened={"main": Wall()})
+
+    trained(tmp_path / "straight")
+    trained(tmp_path / "cut")
+    for path in (tmp_path / "cut" / "checkpoints").iterdir():
+        if path.name != "step-6":
+            shutil.rmtree(path)
+    trained(tmp_path / "cut", resume=True)
+    straight, cut = final_state(tmp_path / "straight"), final_state(tmp_path / "cut")
+    assert straight.keys() == cut.keys() and any("critic" in name for name in straight)
+    assert all(torch.equal(straight[name], cut[name]) for name in straight)
+
+
+def test_every_step_of_every_seed_has_random_numbers_of_its_own() -> None:
+    assert len({_step_seed(seed, step) for seed in range(3) for step in range(50)}) == 150
+
+
+class GoesBad(Wall):
+    """From some read on every frame holds a number that is none."""
+
+    decodes = False
+    reads, limit = 0, 60
+
+    def read(self, key: FrameKey) -> Frame:
+        self.reads += 1
+        self.bad = range(12) if self.reads > self.limit else range(0)
+        return super().read(key)
+
+
+def test_too_many_bad_steps_put_the_last_weights_back(tmp_path, monkeypatch) -> None:
+    """Then later batches are tried; when those are bad too, the run gives up."""
+    loops = []
+    before = Loop._rewind
+
+    def rewind(loop, checkpoints, log):
+        loops.append(loop)
+        if len(loops) == 1:
+            with torch.no_grad():
+                for p in loop.method.student.parameters():
+                    p.add_(1.0)
+        before(loop, checkpoints, log)
+
+    monkeypatch.setattr(Loop, "_rewind", rewind)
+    with pytest.raises(NumericsError):
+        run(tmp_path / "run", method="supervised", dataset=GoesBad(), steps=400)
+    assert len(loops) == 2  # once back, once too often
+    found = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert found is not None
+    state = loops[0].method.state_dict()
+    for name, value in found[0].tensors.items():
+        if name.startswith("method.student."):
+            torch.testing.assert_close(state[name.removeprefix("method.")].cpu(), value)
 
 
 FORGOTTEN = {

@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from lumde.engine.optimize import OptimizerConfig, rate_factor
+from lumde.engine.optimize import OptimizerConfig, make_optimizer, rate_factor
 
 
 def test_warmup_rises_linearly_then_cosine_falls_to_its_floor() -> None:
@@ -21,3 +22,10 @@ def test_step_schedule_drops_once() -> None:
 def test_nonsense_is_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="positive|negative"):
         OptimizerConfig(**values)
+
+
+def test_weights_decay_and_biases_and_norms_do_not() -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    groups = make_optimizer(OptimizerConfig(weight_decay=0.1), net.parameters()).param_groups
+    found = {group["weight_decay"]: {id(p) for p in group["params"]} for group in groups}
+    assert found == {0.1: {id(net[0].weight)}, 0.0: {id(net[0].bias), id(net[1].weight), id(net[1].bias)}}

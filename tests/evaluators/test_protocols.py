@@ -69,3 +69,17 @@ def test_generic_takes_the_range_of_the_dataset(memory_dataset):
     assert resolve_protocol("kitti_eigen", dataset).max_depth == 80.0
     with pytest.raises(UsageError, match="kitti_eigen"):
         resolve_protocol("kitti_eigne", dataset)
+
+
+def test_the_published_conventions_word_for_word():
+    """Name, crop, least and most depth, whether truth outside counts, images, log10: as their papers say."""
+    found = {
+        (p.name, p.crop, p.min_depth, p.max_depth, p.truth_in_range, p.expected, p.log10)
+        for p in PROTOCOLS.values()
+    }
+    assert found == {
+        ("kitti_eigen", "garg", 1e-3, 80.0, True, 697, False),
+        ("kitti_improved", "none", 1e-3, 80.0, False, 652, False),
+        ("nyu", "eigen", 1e-3, 10.0, True, 654, True),
+        ("generic", "none", 1e-3, 80.0, True, None, False),
+    }

@@ -125,3 +125,12 @@ def test_an_interrupted_adaptation_leaves_nothing_in_the_way(clip, start, tmp_pa
     said = capsys.readouterr().err
     assert "nothing was kept" in said and "--resume" not in said
     assert not (tmp_path / "run").exists() and not (tmp_path / "run_data").exists()
+
+
+def test_what_is_held_out_is_never_a_training_target(clip):
+    """Of 44 frames in blocks of 6, every fifth block (24 to 29) is kept for the verdict."""
+    held, learned = (
+        [key.position for key in job._Clip(clip, (48, 64), False, False)._frames(held_out).targets]
+        for held_out in (True, False)
+    )
+    assert held == list(range(24, 30)) and sorted(held + learned) == list(range(44))

@@ -46,10 +46,10 @@ def frames_of(count: int) -> FrameBatch:
     intrinsics = torch.tensor([[40.0, 0, 31.5], [0, 40.0, 15.5], [0, 0, 1]]).expand(count, 3, 3)
     return FrameBatch(
         image=image,
-        jittered=image,
+        jittered=0.8 * image + 0.1,
         intrinsics=intrinsics,
         sources=sources,
-        sources_jittered=sources,
+        sources_jittered=0.8 * sources + 0.1,
         offsets=(-1, 1),
         source_from_target=torch.eye(4).expand(count, 2, 4, 4),
         depth=1 + 10 * torch.rand(count, 1, 32, 64, generator=generator),

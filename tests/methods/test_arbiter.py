@@ -11,6 +11,7 @@ from lumde.config import parse
 from lumde.data.augment import to_batch
 from lumde.engine.run import TrainConfig, train
 from lumde.errors import ConfigError
+from lumde.geometry.alignment import find_motion
 from lumde.losses.arbiter import ArbiterConfig
 from lumde.media.images import read_image
 from lumde.methods import METHODS
@@ -174,7 +175,7 @@ def test_target_and_sources_are_asked_in_the_same_way():
     torch.manual_seed(0)
     frames = frames_of(4)
     frames = replace(frames, sources=frames.image[:, None].expand(-1, 2, -1, -1, -1))
-    frames = replace(frames, sources_jittered=frames.sources)
+    frames = replace(frames, jittered=frames.image, sources_jittered=frames.sources)
     student = DepthSmall(DepthSmall.Config(size="tiny", scales=1)).train()
     for p in student.parameters():
         p.data += 0.1 * torch.randn_like(p)
@@ -185,3 +186,19 @@ def test_target_and_sources_are_asked_in_the_same_way():
     targets, sources = disp.disp.split((4, 8))
     torch.testing.assert_close(targets.repeat_interleave(2, 0), sources)
     assert (targets - student(frames.image).disp).abs().max() > 1e-3  # in training mode it says otherwise
+
+
+def test_both_depths_share_the_motion_of_their_geometric_mean(room, monkeypatch):
+    frames, net, depth = room
+    given = []
+
+    def spy(image, sources, depth, *more):
+        given.append(depth)
+        return find_motion(image, sources, depth, *more)
+
+    monkeypatch.setattr("lumde.methods.arbiter.find_motion", spy)
+    across = torch.linspace(0.5, 2.0, 96).expand(1, 1, 72, 96)
+    judged(room, depth * across)
+    factor = (1 / across).median()  # the teacher in the student's scale
+    expected = (depth * depth * across * factor).sqrt().expand(2, -1, -1, -1)
+    torch.testing.assert_close(given[0], expected, rtol=2e-2, atol=1e-3)

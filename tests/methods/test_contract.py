@@ -70,6 +70,31 @@ def test_terms_are_finite_scalars_and_reach_every_parameter(name: str, batch: di
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_networks_see_jittered_pictures_and_the_teacher_clean_ones(name, batch) -> None:
+    """Only what is learned sees changed colours: a label is that of the picture as it was."""
+    method, frames = make(name), batch["main"]
+    clean, seen = {"student": [], "teacher": []}, {"student": [], "teacher": []}
+    pictures = torch.cat([frames.image, *frames.sources.unbind(1)])
+
+    def note(who):
+        def spy(_, inputs):
+            for image in inputs[0]:
+                seen[who].append(image)
+                clean[who].append(bool((image == pictures).flatten(1).all(1).any()))
+
+        return spy
+
+    method.student.register_forward_pre_hook(note("student"))
+    if teacher := getattr(method, "teacher", None):
+        teacher.net.register_forward_pre_hook(note("teacher"))
+    method.terms(batch if name != "response" else {"main": frames}, "student", 10)
+    assert seen["student"] and not any(clean["student"])
+    if name == "data_free":  # what it shows is made of both
+        return
+    assert all(clean["teacher"]) and bool(clean["teacher"]) == (teacher is not None)
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_phases_own_disjoint_parameters(name: str) -> None:
     method = make(name)
     owned = [id(p) for phase in method.phases for p in method.trainable(phase)]

@@ -133,7 +133,7 @@ def test_the_painter_learns_in_every_nth_step_and_nothing_is_painted_twice():
     method = DataFree(config, DepthSmall(DepthSmall.Config(size="tiny")), FixedTeacher()).train()
     painted = []
     method.transform.register_forward_pre_hook(lambda *_: painted.append(1))
-    batch = {"main": frames_of(2)}
+    batch = {"main": replace(frames_of(2), jittered=(image := frames_of(2).image), image=image)}
     learned = [bool(method.terms(batch, "generator", step)) for step in range(6)]
     assert learned == [False, False, True, False, False, True] and len(painted) == 2
     method.terms(batch, "student", 0)

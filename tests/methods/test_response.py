@@ -5,6 +5,7 @@ import torch
 from method_parts import FixedTeacher, frames_of
 
 from lumde.errors import ConfigError
+from lumde.losses.imitation import three_term
 from lumde.methods.response import Response
 from lumde.nets.depth_small import DepthSmall
 
@@ -97,3 +98,27 @@ def test_unit_and_missing_teacher():
     assert method.unit == "metres"
     with pytest.raises(ConfigError, match="teacher: missing"):
         Response(Response.Config(name="response"), method.student, None)
+
+
+def test_three_terms_see_a_relative_teacher_at_its_typical_depth():
+    """The constant of its logarithm is half a metre: what counts as a metre decides."""
+    frames = frames_of(2)
+    found = [made(loss="three_term", typical_depth=metres).eval() for metres in (5.0, 0.5)]
+    for method, metres in zip(found, (5.0, 0.5), strict=True):
+        teacher = method.teacher.depth(frames.image)
+        factor = metres / teacher.flatten(1).median(1).values[:, None, None, None]
+        student = method.student.depth(method.student(frames.jittered).disp)
+        expected = three_term(student * factor, teacher * factor, frames.mask)
+        term = method.terms({"main": frames}, "student", 0)["imitation"]
+        torch.testing.assert_close(term, expected, rtol=1e-2, atol=1e-3)
+    terms = [method.terms({"main": frames}, "student", 0)["imitation"].item() for method in found]
+    assert abs(terms[0] - terms[1]) > 0.05
+
+
+def test_gradient_matching_has_its_weight():
+    found = [
+        made(gradient_weight=weight).eval().terms({"main": frames_of(2)}, "student", 0)
+        for weight in (0.5, 2.0)
+    ]
+    assert found[1]["gradient"].item() == pytest.approx(4 * found[0]["gradient"].item(), rel=1e-5)
+    assert found[1]["imitation"] == found[0]["imitation"]

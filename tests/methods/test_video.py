@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lumde.config import parse
 from lumde.geometry.warp import Warped
-from lumde.losses.photometric import reprojection_error
+from lumde.losses.photometric import minimum_reprojection, reprojection_error
 from lumde.methods.photometric import Photometric
 from lumde.methods.video import VideoTerms, _clear_of_masks
 from lumde.methods.video_config import FREE_DRIFT
@@ -76,6 +76,8 @@ def test_photometric_term_equals_the_reference(golden: dict[str, Tensor]) -> Non
     result = golden_video(golden)(net, output, golden_batch(golden), plain_run)
     expected = sum(golden[f"loss_{k}"] - 1e-3 / 2**k * golden[f"smoothness_{k}"] for k in range(4)) / 4
     torch.testing.assert_close(result.terms["photometric"], expected, atol=1e-8, rtol=0)
+    smooth = sum(1e-3 / 2**k * golden[f"smoothness_{k}"] for k in range(4)) / 4
+    torch.testing.assert_close(result.terms["smoothness"], smooth, atol=1e-8, rtol=0)
     assert torch.equal(result.identity_wins[:, 0], golden["identity_wins_0"] > 0)
     torch.testing.assert_close(result.warped[:, 1], golden["warped_next"], atol=1e-6, rtol=0)
 
@@ -101,10 +103,10 @@ def small_batch(offsets: tuple[int | str, ...] = (-1, 1)) -> FrameBatch:
     motion[:, :, 0, 3] = -0.5
     return FrameBatch(
         image=image,
-        jittered=image,
+        jittered=0.8 * image + 0.1,
         intrinsics=torch.tensor([[40.0, 0, 31.5], [0, 40, 15.5], [0, 0, 1]]).repeat(2, 1, 1),
         sources=sources,
-        sources_jittered=sources,
+        sources_jittered=0.8 * sources + 0.1,
         offsets=offsets,
         source_from_target=motion,
     )
@@ -206,10 +208,63 @@ def test_everything_masked_is_zero_with_a_gradient_of_zero() -> None:
     assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
 
 
-def test_geometry_consistency_sees_two_depths_that_disagree() -> None:
-    batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
-    result = video(geometry_weight=0.5)(net, net(batch.jittered), batch, plain_run)
-    assert 0 < result.terms["geometry"] <= 0.5
+class Slope(DepthSmall):
+    """Depth 2 + x / 32 across every picture, whatever it shows."""
+
+    def forward(self, images: Tensor) -> DepthOutput:
+        self.asked = images
+        across = torch.arange(64.0).expand(len(images), 1, 32, 64)
+        self.free = torch.zeros(len(images), 1, 1, 1, requires_grad=True)
+        return DepthOutput((1 / (2 + across / 32) + self.free,))
+
+    def depth(self, disp: Tensor) -> Tensor:
+        return 1 / disp
+
+
+def test_geometry_consistency_compares_a_point_with_itself() -> None:
+    """A camera that moves sideways: what is at x lands 20 / depth pixels away."""
+    batch, net = small_batch(), Slope(DepthSmall.Config(size="tiny", scales=1))
+    result = video(geometry_weight=0.5, pose={"name": "recorded"})(net, net(batch.jittered), batch, plain_run)
+    depth = 2 + torch.arange(64.0) / 32
+    landed = torch.arange(64.0) - 20 / depth  # focal length 40 times .5 m
+    seen = (landed >= 0) & (landed <= 63)
+    own = 2 + landed / 32
+    expected = ((depth - own).abs() / (depth + own))[seen].mean()
+    assert result.terms["geometry"].item() == pytest.approx(0.5 * expected.item(), rel=2e-2)
+
+
+def test_weights_of_the_geometry_teach_the_sources_depth_nothing() -> None:
+    batch, net = small_batch(), Slope(DepthSmall.Config(size="tiny", scales=1))
+    output = net(batch.jittered)
+    result = video(geometry_weight=0.5, pose={"name": "recorded"})(net, output, batch, plain_run)
+    (gradient,) = torch.autograd.grad(result.terms["photometric"], net.free, allow_unused=True)
+    assert gradient is None  # `free` now is that of the sources, which were asked last
+
+
+def test_ties_with_a_source_that_did_not_move_are_broken_by_chance(monkeypatch) -> None:
+    """Normal draws of 1e-5 on the errors of unwarped sources, in training alone."""
+    given = []
+
+    def spy(errors, identity, valid, noise, learned):
+        given.append(noise)
+        return minimum_reprojection(errors, identity, valid, noise, learned)
+
+    monkeypatch.setattr("lumde.methods.video.minimum_reprojection", spy)
+    torch.manual_seed(0)
+    batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny", scales=1))
+    for terms in (video().train(), video().eval()):
+        terms(net, net(batch.jittered), batch, plain_run)
+    assert given[0].std().item() == pytest.approx(1e-5, rel=0.05) and given[1] is None
+
+
+def test_the_pose_term_has_its_weight() -> None:
+    found = []
+    for weight in (0.5, 1.5):
+        torch.manual_seed(0)
+        batch, net = small_batch(), DepthSmall(DepthSmall.Config(size="tiny"))
+        result = video(align_steps=1, align_weight=weight)(net, net(batch.jittered), batch, plain_run)
+        found.append(result.terms["pose"].item())
+    assert found[1] == pytest.approx(3 * found[0], rel=1e-5) and found[0] > 0
 
 
 @pytest.mark.parametrize("minimum", [True, False])

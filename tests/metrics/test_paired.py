@@ -77,3 +77,11 @@ def test_holm_by_hand():
     adjusted = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.5})
     assert adjusted == pytest.approx({"a": 0.04, "c": 0.09, "b": 0.09, "d": 0.5})
     assert list(adjusted) == ["a", "b", "c", "d"]
+
+
+def test_an_interval_by_hand():
+    """Three seeds on one world: t of 2 degrees of freedom times the standard error of their mean."""
+    differences = np.array([[0.0], [0.1], [0.3]])
+    found = contrast(differences, np.zeros((3, 1)))
+    reach = 4.303 * differences.std(ddof=1) / np.sqrt(3)
+    assert found.mean == pytest.approx(0.4 / 3) and found.high - found.mean == pytest.approx(reach, rel=0.06)
