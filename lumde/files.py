@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from tokenize import TokenError
 from typing import Any
 
 from lumde.errors import CheckpointError, ConfigError, DataError, ResourceError, UsageError
@@ -18,6 +19,7 @@ from lumde.strict_yaml import parse_yaml as parse_yaml
 
 MAX_TEXT_BYTES = 1_000_000  # no config, camera or dataset file of ours comes near this
 MAX_NAME_BYTES = 255  # of one path component, on every common file system
+BROKEN_NPY = (ValueError, EOFError, TokenError)  # what numpy.load raises for a damaged or cut file
 
 
 def write_bytes(path: Path, data: bytes) -> None:

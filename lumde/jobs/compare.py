@@ -212,12 +212,12 @@ def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -
 
 def _keeps(study: StudyConfig, results: Results, declared: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """How much of the reference's a1 a row loses, with its interval, and whether that is little enough."""
-    found = {}
+    found, few = {}, _too_few(study, results)
     for title, claim in study.keeps.items():
         row, reference = (_by_world(study, results, name, "a1") for name in (claim.row, claim.reference))
         one = contrast(-row / reference.mean(), -reference / reference.mean())
         judged = "yes" if one.high <= claim.loss else "no" if one.low > claim.loss else "undecided"
-        judged = _too_few(study, results) or judged
+        judged = few or judged
         if declared.get(title) != to_dict(claim):
             judged = "exploratory"
         found[title] = {

@@ -117,8 +117,8 @@ def _by_world(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     sequences, worlds = defaultdict(list), {}
     for row in rows:
         sequences[row["sequence"]].append((np.log(row["abs_rel"]), row["a1"]))
+    few = len(sequences) < FEWEST_WORLDS
     for name, values in sorted(sequences.items()):
-        few = len(sequences) < FEWEST_WORLDS
         length = PIECE if few else len(values)
         for start in range(0, len(values), length):
             piece = f"{name}/{start}" if few else name

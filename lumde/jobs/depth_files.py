@@ -4,7 +4,6 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 import torch
@@ -123,7 +122,7 @@ def point_cloud(
 def _whole_npy(path: Path, shape: tuple[int, int]) -> bool:
     try:
         depth = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, TokenError):
+    except (OSError, *files.BROKEN_NPY):
         return False
     return depth.shape == shape and depth.dtype == np.float32 and bool(np.isfinite(depth).all())
 

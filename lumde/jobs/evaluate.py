@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +29,7 @@ from lumde.evaluators.accuracy import (
 )
 from lumde.evaluators.base import Evaluation
 from lumde.evaluators.depth_accuracy import METRICS
-from lumde.files import parse_yaml, printable, write_json, write_text
+from lumde.files import BROKEN_NPY, parse_yaml, printable, write_json, write_text
 from lumde.jobs.clip_score import clip_line
 from lumde.models import load
 from lumde.registry import build
@@ -152,11 +151,7 @@ def read_predictions(path: Path, count: int) -> Float[np.ndarray, "n dh dw"]:
         maps = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (
-        ValueError,
-        EOFError,
-        TokenError,
-    ) as error:  # a header that promises more than the file holds ends here too
+    except BROKEN_NPY as error:  # a header that promises more than the file holds ends here too
         raise DataError(f"{path}: not a complete .npy array of floats ({error})") from error
     if not isinstance(maps, np.memmap):
         raise DataError(f"{path}: one .npy array needed, found an archive; save with numpy.save")

@@ -16,12 +16,10 @@ from lumde.teachers.base import Frozen
 from lumde.teachers.foreign import ForeignConfig, ForeignTeacher
 
 METRIC = ("zoedepth", "glpn", "depth_pro")  # model types that answer metres
-RELATIVE = (
-    "depth_anything",
-)  # those that answer disparity up to scale and shift; dpt has models of both kinds
-PROMPTED = (
-    "prompt_depth_anything",
-)  # those whose answers mean nothing without measured depth beside the picture
+# Those that answer disparity up to scale and shift; dpt has models of both kinds.
+RELATIVE = ("depth_anything",)
+# Those whose answers mean nothing without measured depth beside the picture.
+PROMPTED = ("prompt_depth_anything",)
 # What the library raises for files that are missing, damaged or of another kind.
 _LOADING_ERRORS = (
     OSError,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lumde.errors import ConfigError, DataError
-from lumde.files import inside, read_json
+from lumde.files import BROKEN_NPY, inside, read_json
 from lumde.media.depth_png import read_depth
 from lumde.models import resize_disparity
 from lumde.registry import Named
@@ -123,7 +123,7 @@ class MapsTeacher(Teacher):
             return read_depth(path, self.scale)
         try:
             values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, *BROKEN_NPY) as error:
             raise DataError(f"{path}: not a readable .npy file ({error})") from error
         if values.ndim != 2 or values.dtype.kind != "f":
             raise DataError(f"{path}: floats [h, w] needed, found {values.dtype} {list(values.shape)}")

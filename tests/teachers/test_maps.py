@@ -159,3 +159,12 @@ def test_what_cannot_teach_is_refused(tmp_path, depth):
         teacher(tmp_path).depth(torch.rand(1, 3, 4, 6))
     with pytest.raises(DataError):
         teacher(tmp_path / "..").look(batch(["../../etc/passwd"]))
+
+
+def test_a_damaged_header_is_a_data_error(tmp_path, depth):
+    np.save(tmp_path / "007.npy", depth)
+    data = bytearray((tmp_path / "007.npy").read_bytes())
+    data[10:13] = b"((("  # numpy raises an error of its tokenizer here
+    (tmp_path / "007.npy").write_bytes(data)
+    with pytest.raises(DataError, match=r"007.npy: not a readable .npy file"):
+        teacher(tmp_path).look(batch(["clip/007"]))
