@@ -140,6 +140,7 @@ ADAPT_ROWS = {
     "kitchen_0_posed": "kitchen, block 0, recorded poses",
     "drive_0060": "KITTI drive 0060, frames 0-40",
     "turning": "a camera that turns",
+    "standing": "a camera that stands, in flickering light",
     "repeated": "one picture, repeated",
 }
 

@@ -3,8 +3,8 @@
 usage: python tools/run_adapt.py RECORDINGS MODEL OUT [MINUTES [SEEDS]]      OUT/adapt_*.json: the results
 
 Kitchen: five blocks of 50 frames; each is tested after adapting to all other frames but the 10 around it,
-without poses, once per seed; block 0 also with them. Drive 0060: its first 41 frames. A turning camera and a
-repeated frame.
+without poses, once per seed; block 0 also with them. Drive 0060: its first 41 frames. A turning camera, a
+standing one and a repeated frame.
 """
 
 import json
@@ -48,6 +48,7 @@ def main(recordings: Path, model: Path, out: Path, minutes: float, seeds: int) -
     block(0)
     block(0, posed=True)
     _row("turning", lambda: _turning(out / "data"), None, model, out, minutes)
+    _row("standing", lambda: _standing(out / "data"), None, model, out, minutes)
     _row("repeated", lambda: _repeated(out / "data"), None, model, out, minutes)
     test = open_dataset("kitti_raw", str(drive), "drive_0060")
     _row("drive_0060", lambda: _drive(drive, out / "data"), test, model, out, minutes, focal=721.5)
@@ -133,25 +134,38 @@ def _drive(root: Path, folder: Path) -> Path:
 
 def _turning(folder: Path) -> Path:
     """A room seen by a camera that only turns, its focal length not told."""
-    folder.mkdir(parents=True)
     room = FAMILIES["rooms"](3)
     start = room.world_from_camera[0, :3, 3]
     time = np.arange(40.0)
     poses = poses_from_angles(
         np.tile(start, (40, 1)), 0.6 + 0.02 * time, 0.15 * np.sin(time / 9), 0.05 * np.sin(time / 7)
     )
-    clip = render_clip(type(room)(**{**vars(room), "world_from_camera": poses}), 240, 320, 40)
-    for i, image in enumerate(clip.images):
-        write_png(folder / f"{i:03d}.png", image)
-    return folder
+    turning = type(room)(**{**vars(room), "world_from_camera": poses})
+    return _written(folder, render_clip(turning, 240, 320, 40).images)
 
 
 def _repeated(folder: Path) -> Path:
     """One picture forty times."""
+    return _written(folder, [_room()] * 40)
+
+
+def _standing(folder: Path) -> Path:
+    """A room seen by a camera that stands: light that flickers and a sensor's noise, nothing else moves."""
+    random, room = np.random.default_rng(0), _room()
+    return _written(
+        folder, [room * random.uniform(0.8, 1.2) + random.normal(0, 10, room.shape) for _ in range(40)]
+    )
+
+
+def _room() -> np.ndarray:
+    return render_clip(FAMILIES["rooms"](3), 240, 320, 1).images[0]
+
+
+def _written(folder: Path, images) -> Path:
+    """Pictures (0..255) as a folder of PNG files."""
     folder.mkdir(parents=True)
-    image = render_clip(FAMILIES["rooms"](3), 240, 320, 1).images[0]
-    for i in range(40):
-        write_png(folder / f"{i:03d}.png", image)
+    for i, image in enumerate(images):
+        write_png(folder / f"{i:03d}.png", np.asarray(image).clip(0, 255).astype(np.uint8))
     return folder
 
 

@@ -192,6 +192,11 @@ class Snippets(Dataset[dict[str, Any]]):
         counts, config = self.report, self.config
         if not counts["frames"]:
             return "the dataset holds no frame; check root, split and frames"
+        if counts["static"] == counts["frames"]:
+            return (
+                f"no usable snippet: all {counts['frames']} frames hardly differ from their neighbours "
+                f"(min_motion {config.min_motion}); nothing moves, or a lower min_motion would do"
+            )
         return (
             f"no usable snippet: of {counts['frames']} frames {counts['no_neighbour']} lack a neighbour "
             f"(offsets {config.offsets}), {counts['no_partner']} a stereo partner, and {counts['static']} "

@@ -24,6 +24,7 @@ from lumde.files import require_unused, write_json
 from lumde.jobs.metres import scale_to_metres, scaled
 from lumde.models import DepthModel, load, save
 from lumde.packaged import package_file
+from lumde.structures import FrameKey
 
 LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
@@ -179,13 +180,13 @@ class _Clip:
         return self.posed or self.stereo
 
     def snippets(self, distance: int, held_out: bool) -> Snippets:
-        """Frames that are kept from training, or all others, with sources that far before and after."""
-        return Snippets(self._frames(held_out), self.config(distance), ("sources",))
+        """Frames that are kept from training, or those that see none of them, with sources that far away."""
+        return Snippets(self._frames(distance, held_out), self.config(distance), ("sources",))
 
     def metric_snippets(self, distance: int) -> Snippets:
         """Frames to train on, with their recorded motion."""
         fields = ("sources", "pose") if self.posed else ("sources",)
-        return Snippets(self._frames(held_out=False), self.config(distance, self.stereo), fields)
+        return Snippets(self._frames(distance, held_out=False), self.config(distance, self.stereo), fields)
 
     def config(self, distance: int, stereo: bool = False) -> SnippetConfig:
         """Sources that far before and after, and the stereo partner where asked."""
@@ -198,15 +199,24 @@ class _Clip:
             stereo=stereo,
         )
 
-    def _frames(self, held_out: bool) -> Frames:
-        """The clip's frames in blocks, of which every EVERY-th is kept from training."""
+    def _frames(self, distance: int, held_out: bool) -> Frames:
+        """Every EVERY-th block of the clip, or all frames that are not in one and look at none."""
         dataset = Frames(Frames.Config(root=str(self.root)))
+
+        def sees_held_out(key: FrameKey) -> bool:
+            seen = [key, *(dataset.neighbour(key, offset) for offset in (-distance, distance))]
+            return any(_is_held_out(frame) for frame in seen if frame)
+
         dataset.targets = [
-            key for key in dataset.targets if (key.position // BLOCK % EVERY == EVERY - 1) == held_out
+            key for key in dataset.targets if (_is_held_out(key) if held_out else not sees_held_out(key))
         ]
         if not dataset.targets:
             raise DataError(f"{self.root}: too few frames, at least {BLOCK * EVERY} are needed")
         return dataset
+
+
+def _is_held_out(key: FrameKey) -> bool:
+    return key.position // BLOCK % EVERY == EVERY - 1
 
 
 def _open(root: Path, model: DepthModel) -> _Clip:

@@ -56,6 +56,10 @@ def test_nothing_left_says_why():
         Snippets(MemoryDataset(2), SnippetConfig(**SAME), ("sources",))
     with pytest.raises(DataError, match=r"4 are static \(min_motion 0.5\)"):
         Snippets(MemoryDataset(6, still=9), SnippetConfig(**SAME, min_motion=0.5), ("sources",))
+    dataset = MemoryDataset(6, still=9)
+    dataset.targets = dataset.targets[1:5]
+    with pytest.raises(DataError, match=r"all 4 frames hardly differ .*nothing moves"):
+        Snippets(dataset, SnippetConfig(**SAME, min_motion=0.5), ("sources",))
     with pytest.raises(DataError, match="holds no frame"):
         Snippets(MemoryDataset(0), SnippetConfig(**SAME))
 
