@@ -107,12 +107,12 @@ def _test(model: DepthModel, teacher: DepthModel | None, dataset: FrameDataset) 
     result = evaluate_frames(image_predictor(model.disparity), dataset)
     return {
         "metrics": result.summary["metrics"],
-        "worlds": _by_world(result.rows),
+        "worlds": _world_means(result.rows),
         "agreement": None if teacher is None else _distance(model, teacher, dataset),
     }
 
 
-def _by_world(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def _world_means(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Means over the frames of each sequence, or of each piece where there are few sequences."""
     sequences, worlds = defaultdict(list), {}
     for row in rows:

@@ -1,10 +1,11 @@
-"""Small videos made on the spot: frames tell their number by brightness."""
+"""Small videos and folders of pictures made on the spot: frames tell their number by brightness."""
 
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
 STEP = 8  # grey levels between consecutive frames
 
@@ -20,6 +21,14 @@ def number_of(image: np.ndarray) -> int:
     """Tell the frame number back, from the middle of the bottom."""
     level = float(np.median(image[-image.shape[0] // 4 :]))
     return round((level - 16) / STEP)
+
+
+def write_pictures(folder: Path, names: list[str], width: int = 64, height: int = 48, **save) -> Path:
+    """Store numbered pictures under these names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        Image.fromarray(picture(number, width, height)).save(folder / name, **save)
+    return folder
 
 
 def write_clip(

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from clips import damage, number_of, picture, set_rotation_tag, write_clip
+from clips import damage, number_of, set_rotation_tag, write_clip, write_pictures
 from kornia.geometry.calibration import undistort_image
 from PIL import Image
 
@@ -25,13 +25,6 @@ def _run(sources, out, **options):
 
 def _manifest(out):
     return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
-
-
-def _write_pictures(folder, names, width=64, height=48, **save):
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(names):
-        Image.fromarray(picture(number, width, height)).save(folder / name, **save)
-    return folder
 
 
 def _numbers(out, sequence):
@@ -87,7 +80,7 @@ def test_rotation_tag_turns_picture_and_camera(tmp_path, turns, intrinsics):
 def test_exif_orientation_turns_picture_and_camera(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
-    _write_pictures(tmp_path / "a", ["1.jpg"], exif=exif)
+    write_pictures(tmp_path / "a", ["1.jpg"], exif=exif)
     write_camera(tmp_path / "c.yaml", Camera(np.array([[50, 0, 33], [0, 52, 26.5], [0, 0, 1.0]]), 64, 48))
     _run([tmp_path / "a"], tmp_path / "out", camera=tmp_path / "c.yaml")
     image = tmp_path / "out/a/image/1.jpg"
@@ -98,7 +91,7 @@ def test_exif_orientation_turns_picture_and_camera(tmp_path):
 
 
 def test_pictures_keep_their_bytes_and_the_users_files_stay(tmp_path):
-    folder = _write_pictures(tmp_path / "a", ["f1.jpg", "f2.png", "f10.jpg", "f10.png"])
+    folder = write_pictures(tmp_path / "a", ["f1.jpg", "f2.png", "f10.jpg", "f10.png"])
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     (report,) = _run([folder / "*"], tmp_path / "out")
     names = [line["path"].split("/")[-1] for line in _manifest(tmp_path / "out")]
@@ -111,8 +104,8 @@ def test_pictures_keep_their_bytes_and_the_users_files_stay(tmp_path):
 
 
 def test_other_formats_and_sizes_are_converted(tmp_path):
-    folder = _write_pictures(tmp_path / "a", ["1.bmp", "2.webp"])
-    _write_pictures(folder, ["3.png", "4.png"], 40, 30)
+    folder = write_pictures(tmp_path / "a", ["1.bmp", "2.webp"])
+    write_pictures(folder, ["3.png", "4.png"], 40, 30)
     (report,) = _run([folder], tmp_path / "out")
     assert [line["path"] for line in _manifest(tmp_path / "out")] == [
         "a/image/1.png",
@@ -145,7 +138,7 @@ def test_a_gap_in_time_breaks_the_sequence(tmp_path):
 
 
 def test_few_broken_pictures_are_left_out_many_stop(tmp_path):
-    folder = _write_pictures(tmp_path / "a", [f"{i:03d}.png" for i in range(100)], 8, 6)
+    folder = write_pictures(tmp_path / "a", [f"{i:03d}.png" for i in range(100)], 8, 6)
     whole = (folder / "050.png").read_bytes()
     (folder / "050.png").write_bytes(whole[:-40])
     (report,) = _run([folder], tmp_path / "out")
@@ -222,7 +215,7 @@ def test_output_that_holds_something_is_refused_and_untouched(tmp_path):
 
 
 def test_a_frame_rate_is_not_asked_of_pictures(tmp_path):
-    _write_pictures(tmp_path / "a", ["1.png"])
+    write_pictures(tmp_path / "a", ["1.png"])
     with pytest.raises(UsageError, match="--fps"):
         _run([tmp_path / "a"], tmp_path / "out", fps=5)
 

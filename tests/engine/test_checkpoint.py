@@ -10,13 +10,7 @@ import torch
 
 from lumde.engine import checkpoint
 from lumde.errors import ResourceError
-from lumde.models import DepthModel, ModelConfig
-from lumde.nets.depth_small import DepthSmall
-
-
-def tiny_model() -> DepthModel:
-    net = DepthSmall(DepthSmall.Config(size="tiny"))
-    return DepthModel(ModelConfig(net=net.config, height=32, width=64), net)
+from lumde.models import DepthModel
 
 
 @pytest.fixture
@@ -31,28 +25,29 @@ def files_of_1_mb() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("files_of_1_mb")
-def test_a_full_disk_is_exit_6_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    model = tiny_model()
-    checkpoint.save(tmp_path, model, checkpoint.TrainState(1, {"method.w": torch.ones(1000)}, {}))
+def test_a_full_disk_is_exit_6_and_keeps_the_last_checkpoint(tmp_path: Path, tiny_model: DepthModel) -> None:
+    checkpoint.save(tmp_path, tiny_model, checkpoint.TrainState(1, {"method.w": torch.ones(1000)}, {}))
     large = checkpoint.TrainState(2, {"method.w": torch.ones(1_000_000)}, {})
     with pytest.raises(ResourceError, match=r"step-2: cannot be written \(.*too large"):
-        checkpoint.save(tmp_path, model, large)
+        checkpoint.save(tmp_path, tiny_model, large)
     assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
     found = checkpoint.newest(tmp_path)
     assert found is not None
     assert found[0].step == 1
 
 
-def test_as_many_checkpoints_stay_as_asked(tmp_path: Path) -> None:
+def test_as_many_checkpoints_stay_as_asked(tmp_path: Path, tiny_model: DepthModel) -> None:
     for step in range(1, 6):
-        checkpoint.save(tmp_path, tiny_model(), checkpoint.TrainState(step, {}, {}), keep=3)
+        checkpoint.save(tmp_path, tiny_model, checkpoint.TrainState(step, {}, {}), keep=3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-3", "step-4", "step-5"]
 
 
-def test_what_lies_ahead_of_a_resumed_run_does_not_outlive_its_own_checkpoints(tmp_path: Path) -> None:
+def test_what_lies_ahead_of_a_resumed_run_does_not_outlive_its_own_checkpoints(
+    tmp_path: Path, tiny_model: DepthModel
+) -> None:
     """A damaged checkpoint was skipped: the run goes on before it, and the damaged one is no newer state."""
     for step in (500, 1000):
-        checkpoint.save(tmp_path, tiny_model(), checkpoint.TrainState(step, {}, {}), keep=2)
+        checkpoint.save(tmp_path, tiny_model, checkpoint.TrainState(step, {}, {}), keep=2)
     (tmp_path / "step-1000" / "state.safetensors").write_bytes(b"")
-    checkpoint.save(tmp_path, tiny_model(), checkpoint.TrainState(600, {}, {}), keep=1)
+    checkpoint.save(tmp_path, tiny_model, checkpoint.TrainState(600, {}, {}), keep=1)
     assert [path.name for path in tmp_path.iterdir()] == ["step-600"]

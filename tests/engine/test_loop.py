@@ -28,8 +28,7 @@ from lumde.errors import (
 )
 from lumde.methods.supervised import Supervised
 from lumde.methods.video import VideoTerms
-from lumde.models import DepthModel, ModelConfig, load
-from lumde.nets.depth_small import DepthSmall
+from lumde.models import DepthModel, load
 from lumde.structures import Frame, FrameKey
 
 STEPS = 8
@@ -259,15 +258,10 @@ def flip_bit(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
-def tiny_model() -> DepthModel:
-    net = DepthSmall(DepthSmall.Config(size="tiny"))
-    return DepthModel(ModelConfig(net=net.config, height=32, width=64), net)
-
-
-def test_non_finite_weights_are_not_saved(tmp_path) -> None:
+def test_non_finite_weights_are_not_saved(tmp_path, tiny_model: DepthModel) -> None:
     state = checkpoint.TrainState(3, {"method.w": torch.tensor([1.0, torch.inf])}, {})
     with pytest.raises(CheckpointError, match=r"method\.w"):
-        checkpoint.save(tmp_path, tiny_model(), state)
+        checkpoint.save(tmp_path, tiny_model, state)
     assert not any(tmp_path.iterdir())
 
 

@@ -10,7 +10,7 @@ from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
 
 
-class MemoryDataset(FrameDataset):
+class TruthDataset(FrameDataset):
     """Ground-truth maps given as arrays; images hold the frame's number in every pixel."""
 
     provides = ("depth", "mask")
@@ -37,6 +37,6 @@ class MemoryDataset(FrameDataset):
 
 
 @pytest.fixture(scope="session")
-def memory_dataset() -> type[MemoryDataset]:
+def memory_dataset() -> type[TruthDataset]:
     """The class, for tests to fill."""
-    return MemoryDataset
+    return TruthDataset

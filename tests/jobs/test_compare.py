@@ -11,7 +11,7 @@ import pytest
 from lumde.config import load, to_dict
 from lumde.errors import ConfigError, NumericsError, UsageError
 from lumde.jobs.compare import _contrasts, _keeps, compare
-from lumde.jobs.compare_run import _by_world
+from lumde.jobs.compare_run import _world_means
 from lumde.jobs.study import StudyConfig, TuningConfig, config_of, filled, overrides_of, replaced
 from lumde.jobs.tuning import _name
 
@@ -305,12 +305,12 @@ def test_a_tuning_on_what_is_judged_is_refused(study, tmp_path, text):
 
 def test_pieces_of_a_clip_stand_for_worlds_where_there_are_few():
     rows = [{"sequence": "room", "abs_rel": math.e**i, "a1": i} for i in range(25)]
-    found = _by_world(rows)
+    found = _world_means(rows)
     assert list(found) == ["room/0", "room/10", "room/20"]
     assert [one["log_abs_rel"] for one in found.values()] == pytest.approx([4.5, 14.5, 22.0])
     many = [{**row, "sequence": f"world{i % 5}"} for i, row in enumerate(rows)]
-    assert list(_by_world(many)) == [f"world{i}" for i in range(5)]
-    assert _by_world(many)["world1"]["a1"] == pytest.approx(11)
+    assert list(_world_means(many)) == [f"world{i}" for i in range(5)]
+    assert _world_means(many)["world1"]["a1"] == pytest.approx(11)
 
 
 def test_tries_that_differ_in_a_sign_alone_are_two():

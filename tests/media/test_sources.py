@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from clips import number_of, picture, write_clip
+from clips import number_of, write_clip, write_pictures
 from PIL import ExifTags, Image
 
 from lumde.errors import DataError
@@ -11,14 +11,8 @@ from lumde.media.recordings import find_recordings
 from lumde.media.sources import Source, VideoSource, open_source
 
 
-def _write_pictures(folder, names, **save):
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(names):
-        Image.fromarray(picture(number)).save(folder / name, **save)
-
-
 def test_folder_and_glob_come_in_natural_order(tmp_path):
-    _write_pictures(tmp_path / "a", ["f1.png", "f2.png", "f10.png"])
+    write_pictures(tmp_path / "a", ["f1.png", "f2.png", "f10.png"])
     (tmp_path / "a" / "notes.txt").write_text("x")
     for source in (tmp_path / "a", str(tmp_path / "a" / "f*.png"), str(tmp_path / "a" / "*")):
         opened = open_source(source)
@@ -33,7 +27,7 @@ def test_folder_and_glob_come_in_natural_order(tmp_path):
 
 
 def test_a_sequence_of_a_dataset_folder_brings_its_camera(tmp_path):
-    _write_pictures(tmp_path / "drive" / "image", ["1.png", "2.png"])
+    write_pictures(tmp_path / "drive" / "image", ["1.png", "2.png"])
     write_camera(tmp_path / "drive" / "camera.yaml", camera_from_focal(70, 128, 96, "calibrated"))
     for source in (tmp_path / "drive", tmp_path / "drive" / "image", tmp_path / "drive" / "image" / "1.png"):
         camera = open_source(source).camera()
@@ -51,7 +45,7 @@ def test_video_source(tmp_path):
 
 
 def test_broken_picture_stops_or_is_marked(tmp_path):
-    _write_pictures(tmp_path, ["1.png", "2.png"])
+    write_pictures(tmp_path, ["1.png", "2.png"])
     (tmp_path / "1.png").write_bytes(b"<html>")
     source = open_source(tmp_path)
     with pytest.raises(DataError, match=r"1\.png: looks like HTML"):
@@ -63,7 +57,7 @@ def test_broken_picture_stops_or_is_marked(tmp_path):
 def test_focal_lengths_that_devices_wrote_are_used_unless_absurd(tmp_path):
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm.value] = 28
-    _write_pictures(tmp_path, ["a.jpg"], exif=exif)
+    write_pictures(tmp_path, ["a.jpg"], exif=exif)
     camera = open_source(tmp_path / "a.jpg").camera()
     assert camera.source == "EXIF focal length"
     assert camera.intrinsics[0, 0] == pytest.approx(28 * np.hypot(64, 48) / np.hypot(36, 24))
@@ -73,12 +67,12 @@ def test_focal_lengths_that_devices_wrote_are_used_unless_absurd(tmp_path):
         27 / 36 * 64
     )
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm.value] = 2
-    _write_pictures(tmp_path, ["b.jpg"], exif=exif)
+    write_pictures(tmp_path, ["b.jpg"], exif=exif)
     assert open_source(tmp_path / "b.jpg").camera().assumed
 
 
 def test_what_is_not_there_is_named_with_a_guess(tmp_path):
-    _write_pictures(tmp_path, ["street.jpg"])
+    write_pictures(tmp_path, ["street.jpg"])
     (tmp_path / "empty").mkdir()
     for source, reason in [
         (tmp_path / "stret.jpg", "did you mean .*street.jpg"),
@@ -91,13 +85,13 @@ def test_what_is_not_there_is_named_with_a_guess(tmp_path):
 
 
 def test_recordings_are_found_and_get_names_of_their_own(tmp_path):
-    _write_pictures(tmp_path / "drive" / "image", ["1.png", "2.png"])
+    write_pictures(tmp_path / "drive" / "image", ["1.png", "2.png"])
     write_camera(tmp_path / "drive" / "camera.yaml", camera_from_focal(60, 64, 48, "lab"))
-    _write_pictures(tmp_path / "other" / "drive", ["1.png"])
+    write_pictures(tmp_path / "other" / "drive", ["1.png"])
     write_clip(tmp_path / "drive.mp4", 2)
     (tmp_path / "clips").mkdir()
     write_clip(tmp_path / "clips" / "b.mp4", 2)
-    _write_pictures(tmp_path / "06" / "image_0", ["1.png"])
+    write_pictures(tmp_path / "06" / "image_0", ["1.png"])
     assert find_recordings([str(tmp_path / "06" / "image_0")])[0].name == "06"
     loose = [str(tmp_path / "other" / "drive" / "1.png")]  # as a shell expands a glob
     sources = [str(tmp_path / "drive"), str(tmp_path / "drive.mp4"), *loose, str(tmp_path / "cl*")]
@@ -111,7 +105,7 @@ def test_recordings_are_found_and_get_names_of_their_own(tmp_path):
 
 
 def _colmap_project(folder, points="1 2 3"):
-    _write_pictures(folder / "images", [f"{i}.png" for i in range(5)])
+    write_pictures(folder / "images", [f"{i}.png" for i in range(5)])
     (folder / "sparse" / "0").mkdir(parents=True)
     (folder / "sparse" / "0" / "cameras.txt").write_text("# cameras\n3 PINHOLE 64 48 60 60 32 24\n")
     lines = [f"{i} 1 0 0 0 0 0 0 3 {i}.png\n{points}\n" for i in (4, 0, 1, 3)]  # 2 was not registered
