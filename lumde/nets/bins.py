@@ -58,6 +58,7 @@ class BinsHead(nn.Module):
     """Probabilities of depth bins at every pixel of a map, and the depth that they expect.
 
     The centres are weights of the network: whoever trains it may move them (`move`) before its first step.
+    The probabilities that `start_depth` asks for stay with their bins then: the first answer moves along.
 
     Source: the soft sum of bins: Fu et al. and successors, here as in Choi et al. 2024, arXiv:2402.14340,
     where K = 257 bins lie evenly in depth; even spacing in its logarithm is ours.
