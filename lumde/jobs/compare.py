@@ -189,7 +189,8 @@ def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -
     """Every contrast with its interval; those declared beforehand with p-values after Holm and verdicts."""
     found = {
         title: contrast(
-            _seeds_by_worlds(study, results, row, "log_abs_rel"), _seeds_by_worlds(study, results, reference, "log_abs_rel")
+            _per_world(study, results, row, "log_abs_rel"),
+            _per_world(study, results, reference, "log_abs_rel"),
         )
         for title, (row, reference) in study.contrasts.items()
     }
@@ -214,7 +215,7 @@ def _keeps(study: StudyConfig, results: Results, declared: dict[str, Any]) -> di
     """How much of the reference's a1 a row loses, with its interval, and whether that is little enough."""
     found, few = {}, _too_few(study, results)
     for title, claim in study.keeps.items():
-        row, reference = (_seeds_by_worlds(study, results, name, "a1") for name in (claim.row, claim.reference))
+        row, reference = (_per_world(study, results, name, "a1") for name in (claim.row, claim.reference))
         one = contrast(-row / reference.mean(), -reference / reference.mean())
         judged = "yes" if one.high <= claim.loss else "no" if one.low > claim.loss else "undecided"
         judged = few or judged
@@ -230,7 +231,7 @@ def _keeps(study: StudyConfig, results: Results, declared: dict[str, Any]) -> di
     return found
 
 
-def _seeds_by_worlds(
+def _per_world(
     study: StudyConfig, results: Results, row: str, measure: str
 ) -> Float[np.ndarray, "seeds worlds"]:
     """Mean of a measure over the frames of each test world under each seed."""
