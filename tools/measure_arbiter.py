@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from plant_errors import LEAST, MOST, blobs, smooth_noise
 
 from lumde.data.augment import to_batch
 from lumde.files import write_json
@@ -26,7 +26,6 @@ from lumde.worlds.clips import Order, render_world
 SIZE = (96, 160)
 WORLDS, FIRST_SEED = 24, 880_000
 SETS = {"rooms": (0, 3, 6), "shapes": (0, 3, 6), "streets": (4, 5, 6)}  # frames: target between its sources
-PLANTED = 0.2  # of the area
 
 
 def main(out: Path, model: Path | None) -> None:
@@ -74,11 +73,10 @@ def _world(family: str, seed: int, chosen: tuple[int, ...], student: DepthNet) -
 
 def _errors(draw: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """The factor by which a teacher is wrong at each pixel, and where it is."""
-    fields = torch.from_numpy(draw.standard_normal((2, 1, SIZE[0] // 16, SIZE[1] // 16))).float()
-    smooth = F.interpolate(fields, SIZE, mode="bicubic")
-    planted = smooth[:1] > smooth[0].quantile(1 - PLANTED)
-    factor = torch.where(smooth[1:] > 0, 1.0, -1.0) * float(np.log(draw.uniform(1.25, 2)))
-    return torch.where(planted, factor, 0.0).exp(), planted
+    planted, farther = blobs(draw, SIZE), smooth_noise(draw, SIZE) > 0
+    factor = np.log(draw.uniform(LEAST, MOST)) * np.where(farther, 1.0, -1.0)
+    errors = np.exp(np.where(planted, factor, 0.0)).astype(np.float32)
+    return torch.from_numpy(errors)[None, None], torch.from_numpy(planted)[None, None]
 
 
 def _auroc(scores: np.ndarray, positive: np.ndarray) -> float:
