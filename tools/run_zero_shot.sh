@@ -21,6 +21,6 @@ triangulated() { # NAME SEQUENCE
 }
 triangulated zero_shot_xx_development xx
 [ "${FINAL:-}" ] || exit 0
-# ... and, with FINAL=1, looked at once at the end.
+# ... and, with FINAL=1, two that were meant to be looked at once (they have been looked at since).
 evaluate zero_shot_kitchen_final --data frames --root "$recordings/indoor" --frames 0:50 --trivial-frames 60:250
 triangulated zero_shot_06_final 06

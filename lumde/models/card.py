@@ -17,9 +17,9 @@ AFFINE = (
 )
 
 FITS = {
-    "stretch": "any picture is resized to it",
-    "area": "about as many pixels; a picture keeps its shape",
-    "side": "the shorter side; a picture keeps its shape",
+    "stretch": "{width}x{height}: any picture is resized to it",
+    "area": "as many pixels as {width}x{height}; a picture keeps its shape",
+    "side": "shorter side brought to {shorter} pixels; a picture keeps its shape",
 }
 
 
@@ -30,6 +30,12 @@ def model_card(model: DepthModel) -> str:
     net = ", ".join(
         f"{key} {value}" for key, value in to_dict(config.net.architecture()).items() if value is not None
     )
+    fit = FITS[config.fit].format(
+        width=config.width, height=config.height, shorter=min(config.width, config.height)
+    )
+    told = "".join(
+        f"| {key} | {config.training[key]} |\n" for key in ("licence", "limits") if key in config.training
+    )
     training = json.dumps(to_dict(config.training), indent=1, default=str).replace("```", "")
     return f"""# Depth network `{config.net.name}`
 
@@ -39,9 +45,9 @@ def model_card(model: DepthModel) -> str:
 |---|---|
 | network | {net} |
 | parameters | {millions:.2f} M |
-| input | RGB, {config.width}x{config.height} ({FITS[config.fit]}) |
+| input | RGB, {fit} |
 | written by | lumde {__version__} |
-
+{told}
 ```python
 import lumde
 result = lumde.load("this folder").predict("picture.jpg")
