@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lumde
-from lumde.engine.run import load_config
+from lumde.engine.run_config import load_config
 from lumde.packaged import package_file, package_folder
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from lumde import cli
-from lumde.engine.run import load_config
+from lumde.engine.run_config import load_config
 from lumde.packaged import package_file
 
 ROOT = Path(__file__).parents[1]

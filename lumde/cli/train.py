@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train and print the result."""
-    from lumde.engine.run import load_config, train
+    from lumde.engine.run import train
+    from lumde.engine.run_config import load_config
     from lumde.files import write_json
     from lumde.packaged import package_file
 

@@ -23,8 +23,9 @@ from lumde.engine.notes import late_terms
 from lumde.engine.optimize import OptimizerConfig, make_optimizer, set_rate
 from lumde.engine.pace import Pace
 from lumde.engine.plateau import Plateau
+from lumde.engine.same import names_digest, require_same_frames
 from lumde.engine.signals import StopRequest
-from lumde.errors import LumdeError, NumericsError
+from lumde.errors import FAULTS, NumericsError
 from lumde.methods.base import Method
 from lumde.models import DepthModel
 from lumde.structures import FrameBatch
@@ -56,6 +57,7 @@ class Loop:
         self.step, self.steps = 0, config.steps
         self.seconds = 0.0  # spent training so far, over all resumes
         self.total_wait = 0.0
+        self.frames = {name: names_digest(stream.snippets) for name, stream in streams.items()}
 
     def run(self, folder: Path, log: RunLog, validate: Any = None) -> None:
         """Train to the end of the budget, or save and raise Interrupted on a signal."""
@@ -92,7 +94,7 @@ class Loop:
         """The next batch of every stream; what ends the data ends the run, which is saved first."""
         try:
             return {name: next(stream) for name, stream in batches.items()}
-        except LumdeError:
+        except FAULTS:
             if self.step:
                 self.save(checkpoints)
             raise
@@ -207,11 +209,13 @@ class Loop:
             "wait": self.total_wait,
             "guard": self.guard.state(),
             "plateau": self.plateau.state() if self.plateau else None,
+            "frames": self.frames,
         }
         return checkpoint.TrainState(self.step, tensors, facts)
 
     def restore(self, state: checkpoint.TrainState) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state; ConfigError where the data are not what they were."""
+        require_same_frames(state.facts.get("frames", {}), self.frames)
         own = {k.removeprefix("method."): v for k, v in state.tensors.items() if k.startswith("method.")}
         checkpoint.load_own_state(self.method, own)
         if self.averaged is not None:

@@ -13,7 +13,7 @@ from lumde.teachers.base import Teacher
 from lumde.teachers.foreign import polarity
 
 MOST_OUTSIDE = 0.5  # of a teacher's depths beyond the student's range
-FOUND = "teacher.json"  # in a run folder: what the teacher found out when the run began
+TEACHER_FOUND = "teacher.json"  # in a run folder: what the teacher found out when the run began
 
 
 def late_terms(steps: int, method: Method) -> list[str]:
@@ -31,7 +31,7 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     Raises:
         ResourceError: the disk has no room for the maps that the teacher shall keep.
     """
-    file = out / FOUND
+    file = out / TEACHER_FOUND
     if file.exists():
         teacher.restore(read_json(file))
     notes = teacher.begin(frames.image)

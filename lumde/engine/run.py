@@ -1,63 +1,41 @@
-"""The recipe: config -> parts -> loop -> model folder. The root of every training config lives here."""
+"""The recipe: config -> parts -> loop -> model folder."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from lumde.config import dump, load, parse_part, to_dict
+from lumde.config import dump, parse_part, to_dict
 from lumde.data import DATASETS
-from lumde.data.augment import AugmentConfig
 from lumde.data.base import FrameDataset
-from lumde.data.loader import Batches, LoaderConfig
-from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.data.loader import Batches
+from lumde.data.snippets import Snippets
 from lumde.engine import checkpoint
 from lumde.engine.confidence import FOLDER as CONFIDENCE
 from lumde.engine.confidence import write_confidence
 from lumde.engine.devices import environment, network_dtype, pick_device
+from lumde.engine.fit import require_fit
 from lumde.engine.log import RunLog
 from lumde.engine.loop import Loop
-from lumde.engine.loop_config import LoopConfig
-from lumde.engine.notes import late_terms, teacher_notes
+from lumde.engine.notes import TEACHER_FOUND, late_terms, teacher_notes
 from lumde.engine.optimize import OptimizerConfig
+from lumde.engine.run_config import TrainConfig
 from lumde.engine.same import require_same
-from lumde.engine.validate import Validation, ValidationConfig
+from lumde.engine.validate import Validation
 from lumde.errors import ConfigError
 from lumde.files import claim_output, require_unused, write_json, write_text
 from lumde.lock import locked
-from lumde.losses.arbiter import LEAST_DIRECTIONS
 from lumde.methods import METHODS
 from lumde.methods.base import Method
 from lumde.methods.video import VideoTerms
 from lumde.models import DepthModel, ModelConfig, build_net, save
-from lumde.nets import DEPTH_NETS
-from lumde.nets.base import DepthNet
-from lumde.registry import Named, build, choice
+from lumde.registry import Named, build
 from lumde.teachers import TEACHERS, Teacher
 
 Finish = Callable[[DepthModel], DepthModel]
-
-
-@dataclass(kw_only=True)
-class TrainConfig:
-    """Everything that decides a training run."""
-
-    method: Named = choice(METHODS)
-    student: DepthNet.Config = choice(DEPTH_NETS)
-    teacher: Named | None = choice(TEACHERS, default=None)
-    data: Named = choice(DATASETS)
-    streams: dict[str, Any] = field(default_factory=dict)  # further data streams of a method, by name
-    snippets: SnippetConfig
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    loader: LoaderConfig = field(default_factory=LoaderConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    phases: dict[str, OptimizerConfig] = field(default_factory=dict)  # other optimisers for single phases
-    loop: LoopConfig
-    validation: ValidationConfig | None = None
-    confidence: bool = False  # store, per frame, where method.arbiter believes the teacher in the end
 
 
 @dataclass
@@ -70,11 +48,6 @@ class Parts:
     model: DepthModel
     validation: Validation | None
     device: torch.device
-
-
-def load_config(path: Path, overrides: list[str]) -> TrainConfig:
-    """Read a training config with its overrides; ConfigError lists what is wrong."""
-    return load(path, TrainConfig, overrides)
 
 
 def train(
@@ -120,6 +93,8 @@ def _trained(
     if found:
         loop.restore(found[0])
     with RunLog(out, loop.steps, loop.step, quiet) as log:
+        if not found:  # an attempt that left nothing else may have had another teacher
+            (out / TEACHER_FOUND).unlink(missing_ok=True)
         for note in _notes(config, parts, loop.step, found[1] if found else (), out):
             log.say(note)
         loop.run(out, log, parts.validation)
@@ -150,7 +125,7 @@ def prepare(config: TrainConfig, opened: Mapping[str, FrameDataset]) -> Parts:
     student = build_net(config.student)
     teacher = build(TEACHERS, config.teacher) if config.teacher else None
     method: Method = build(METHODS, config.method, student, teacher)
-    _require_fit(config, method, teacher)
+    require_fit(config, method, teacher)
     method = method.to(device)
     if config.loop.channels_last:
         method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -185,44 +160,6 @@ def _model_config(config: TrainConfig, method: Method) -> ModelConfig:
     )
 
 
-def _require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -> None:
-    """Refuse sizes that the method cannot use, a teacher that lacks what it asks for or fits no student."""
-    sizes = config.augment.windows or ((config.snippets.height, config.snippets.width),)
-    if any(side % method.multiple for size in sizes for side in size):
-        raise ConfigError(
-            f"snippets: method {config.method.name} needs heights and widths that are multiples of "
-            f"{method.multiple}, found {sizes}"
-        )
-    if config.confidence and method.arbiter is None:
-        raise ConfigError("confidence: needs an arbiter, which doubts the teacher: set method.arbiter={}")
-    if method.arbiter is not None and len(config.snippets.offsets) < LEAST_DIRECTIONS:
-        raise ConfigError(
-            f"method.arbiter: needs {LEAST_DIRECTIONS} snippets.offsets: one source proves nothing"
-        )
-    if teacher is not None:
-        _require_fitting_teacher(config, method, teacher)
-
-
-def _require_fitting_teacher(config: TrainConfig, method: Method, teacher: Teacher) -> None:
-    if lacking := set(method.teacher_gives) - set(teacher.gives):
-        raise ConfigError(f"teacher: it does not give {', '.join(sorted(lacking))}, which this method needs")
-    unheard = [key for key in ("cache", "most_spread") if getattr(config.teacher, key, None)]
-    if unheard and "maps" not in method.teacher_gives:
-        raise ConfigError(
-            f"teacher.{unheard[0]}: not for {config.method.name}, whose pictures change; drop it"
-        )
-    stored = "depth" not in teacher.gives or bool(getattr(config.teacher, "cache", ""))
-    if stored and config.augment.windows:
-        raise ConfigError("augment.windows: stored maps show whole frames; leave windows away with them")
-    limits = (config.student.min_depth, config.student.max_depth)
-    if teacher.depth_range not in (None, limits):
-        low, high = teacher.depth_range  # type: ignore[misc]
-        raise ConfigError(
-            f"teacher: its depths run from {low} to {high}, the student's from {limits[0]} to {limits[1]}; "
-            f"set student.min_depth={low} student.max_depth={high}"
-        )
-
-
 def _streams(
     config: TrainConfig, method: Method, device: torch.device, opened: Mapping[str, FrameDataset]
 ) -> dict[str, Batches]:
@@ -238,7 +175,9 @@ def _streams(
     for name, data in configs.items():
         needs = method.needs_of(name)
         dataset = _checked(opened.get(name) or build(DATASETS, data), needs, name, data.name)
-        snippets = Snippets(dataset, config.snippets, fields_for(needs, data))
+        # Only targets of the main stream have to be the same for all methods: photographs have no neighbours.
+        shape = config.snippets if name == "main" else replace(config.snippets, neighbours=False)
+        snippets = Snippets(dataset, shape, fields_for(needs, data))
         streams[name] = Batches(snippets, config.loader, config.augment, config.loop.seed, device)
     return streams
 

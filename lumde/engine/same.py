@@ -1,9 +1,12 @@
 """Whether a run may go on under a config."""
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lumde.config import parse, to_dict
+from lumde.data.snippets import Snippets
 from lumde.errors import ConfigError
 from lumde.files import parse_yaml, read_text
 
@@ -20,6 +23,24 @@ def require_same(config: Any, path: Path) -> None:
         values["loader"].pop("workers", None)
     if different := _differences(old, new, ""):
         raise ConfigError("resume: the config is not the one this run began with:\n" + "\n".join(different))
+
+
+def names_digest(snippets: Snippets) -> str | None:
+    """What the names of all frames, in their order, come to; None for data that change by themselves."""
+    if snippets.dataset.changes:
+        return None
+    names = "\n".join(snippets.keys)
+    return f"{len(snippets)} frames, names' SHA-256 {hashlib.sha256(names.encode()).hexdigest()[:12]}"
+
+
+def require_same_frames(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> None:
+    """Refuse to resume on other frames: which one comes when is drawn by their number."""
+    for stream in set(old) & set(new):
+        if old[stream] != new[stream]:
+            raise ConfigError(
+                f"resume: the frames of stream {stream!r} are not those this run began with (was "
+                f"{old[stream]}; is {new[stream]}); bring them back, or begin a new run with student.init"
+            )
 
 
 def _differences(old: Any, new: Any, path: str) -> list[str]:

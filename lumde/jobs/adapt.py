@@ -17,7 +17,8 @@ from lumde.data.frames import Frames
 from lumde.data.prepare import PrepareOptions, prepare
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine.loop_config import LoopConfig
-from lumde.engine.run import Finish, load_config, train
+from lumde.engine.run import Finish, train
+from lumde.engine.run_config import load_config
 from lumde.errors import DataError, Interrupted, UsageError
 from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey
 from lumde.files import require_unused, write_json
@@ -79,8 +80,8 @@ def adapt(
 
 @contextmanager
 def _all_or_nothing(*folders: Path) -> Iterator[None]:
-    """Take away what a failed or interrupted attempt left of new folders: the next one begins anew."""
-    new = [folder for folder in folders if not folder.exists()]
+    """Take away what a failed or interrupted attempt left of new or empty folders: the next begins anew."""
+    new = [folder for folder in folders if not (folder.exists() and any(folder.iterdir()))]
     done = False
     try:
         yield

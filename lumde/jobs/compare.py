@@ -5,12 +5,10 @@ Every finished run leaves one small JSON file, and a study that is started again
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from lumde.config import dump, load, to_dict
 from lumde.data.base import FrameDataset
@@ -18,23 +16,20 @@ from lumde.errors import ConfigError
 from lumde.evaluators.accuracy import evaluate_trivial
 from lumde.files import (
     claim_output,
-    parse_yaml,
     read_json,
-    read_text,
     require_unused,
     write_json,
     write_text,
 )
 from lumde.jobs.compare_all import Opened, Results, Say, StudyRuns, row_settings
-from lumde.jobs.compare_run import FEWEST_WORLDS, completed
+from lumde.jobs.compare_judge import declaration, judged
+from lumde.jobs.compare_run import completed
 from lumde.jobs.study import StudyConfig, TuningConfig, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.lock import locked
-from lumde.metrics.paired import Contrast, contrast, holm
 from lumde.registry import Named
 from lumde.report.study import write_study
-
-FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
+from lumde.worlds import VERSION
 
 
 def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -67,15 +62,15 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
 def _compared(
     study: StudyConfig, opened: Opened, tests: dict[str, FrameDataset], folder: Path, out: Path, say: Say
 ) -> dict[str, Any]:
-    _require_same(study, out / "study.yaml")
-    write_text(out / "study.yaml", dump(study))
     (out / "results").mkdir(exist_ok=True)
-    declared = _declared(study, out)
+    declared, text = _declared(study, out), dump(study)
     errors: Errors = {}
     if study.tuning:
         errors = _tuned(study, study.tuning, opened, folder, out, say)
         study = with_best(study, study.tuning, errors)
-    results = StudyRuns(study, opened, folder, out, say).run()
+    runs = StudyRuns(study, opened, folder, out, say)
+    write_text(out / "study.yaml", text)  # the one that these results are of: another was refused
+    results = runs.run()
     trivial = {name: evaluate_trivial(dataset) for name, dataset in tests.items()}
     summary = _summary(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
@@ -90,44 +85,25 @@ def _with_truth(opened: Opened, name: str, config: Named) -> FrameDataset:
     return dataset
 
 
-def _require_same(study: StudyConfig, path: Path) -> None:
-    """More seeds, rows or contrasts may join a study; what has run must stay as it was."""
-    if not path.exists():
-        return
-    old = parse_yaml(read_text(path), str(path))
-    new = parse_yaml(dump(study), "study")
-    for key in ("tests", "overrides"):
-        if old[key] != new[key]:
-            raise ConfigError(f"{key}: not those of the study in {path.parent}")
-
-
 def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:
-    """Contrasts as they stood before the first result: it may have chosen what is asked afterwards."""
+    """What was asked before the first result, which may have chosen what is asked afterwards."""
     file = out / "declared.json"
     if not any((out / "results").iterdir()):
-        now = {"judged_on": study.judged_on, "contrasts": _pairs(study), "keeps": to_dict(study.keeps)}
-        write_json(file, now)
+        write_json(file, declaration(study))
     # Where results were copied alone, nobody knows what was asked beforehand.
-    found: dict[str, Any] = read_json(file) if file.exists() else {"judged_on": ""}
-    return found if found["judged_on"] == study.judged_on else {"contrasts": {}, "keeps": {}}
-
-
-def _pairs(study: StudyConfig) -> dict[str, list[str]]:
-    return {title: list(pair) for title, pair in study.contrasts.items()}
+    found: dict[str, Any] = read_json(file) if file.exists() else {}
+    return found if found.get("judged_on") == study.judged_on else {}
 
 
 def _tuned(
     study: StudyConfig, tuning: TuningConfig, opened: Opened, folder: Path, out: Path, say: Say
 ) -> Errors:
     """Errors of every row's tries, from an earlier start where nothing has changed since."""
-    file, about = out / "tuning.json", json.loads(json.dumps(to_dict(tuning)))
-    rows = {name: row_settings(study, name, folder, out) for name in study.rows}
-    if file.exists():
-        earlier = read_json(file)
-        known = {name: completed(settings) for name, settings in earlier["rows"].items()}
-        if earlier["tuning"] == about and rows.items() <= known.items():
-            found: Errors = earlier["errors"]
-            return found
+    file, about = out / "tuning.json", json.loads(json.dumps(to_dict(tuning))) | {"generator": VERSION}
+    rows = {name: row_settings(study, name, folder) for name in study.rows}
+    known = _known_tries(study, read_json(file), about, rows) if file.exists() else {}
+    if len(known) == len(rows):
+        return known
     (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)
 
     def run_all(tries: StudyConfig) -> Results:
@@ -135,9 +111,22 @@ def _tuned(
             _with_truth(opened, name, config)
         return StudyRuns(tries, opened, folder, out / "tuning", say).run(forgive=True)
 
-    errors = try_all(study, tuning, run_all)
+    errors = try_all(study, tuning, run_all, known)
     write_json(file, {"tuning": about, "rows": rows, "errors": errors})
     return errors
+
+
+def _known_tries(
+    study: StudyConfig, earlier: dict[str, Any], about: dict[str, Any], rows: dict[str, Any]
+) -> Errors:
+    """Errors of the rows that are as they were when they tried the same, and stand on rows that are."""
+    known: Errors = {}
+    for name, row in study.rows.items():  # what stands on others comes after them
+        stored = earlier["rows"].get(name)
+        same = earlier["tuning"] == about and stored is not None and completed(stored) == rows[name]
+        if same and row.stands_on <= set(known):
+            known[name] = earlier["errors"][name]
+    return known
 
 
 def _listed(study: StudyConfig, errors: Errors) -> list[dict[str, Any]]:
@@ -170,8 +159,7 @@ def _summary(
         "judged_on": study.judged_on,
         "rows": rows,
         "trivial": trivial,
-        "contrasts": _contrasts(study, results, declared["contrasts"]),
-        "keeps": _keeps(study, results, declared["keeps"]),
+        **judged(study, results, declared),
         "overrides": list(study.overrides),
         "tests": study.tests,
     }
@@ -183,71 +171,3 @@ def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:
     values["abs_rel_std"] = float(np.std([t["metrics"]["abs_rel"] for t in tests], ddof=len(tests) > 1))
     agreements = [t["agreement"] for t in tests if t["agreement"] is not None]
     return {**values, "agreement": float(np.mean(agreements))} if agreements else values
-
-
-def _contrasts(study: StudyConfig, results: Results, declared: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every contrast with its interval; those declared beforehand with p-values after Holm and verdicts."""
-    found = {
-        title: contrast(
-            _per_world(study, results, row, "log_abs_rel"),
-            _per_world(study, results, reference, "log_abs_rel"),
-        )
-        for title, (row, reference) in study.contrasts.items()
-    }
-    asked = {title for title, pair in _pairs(study).items() if declared.get(title) == pair}
-    few = _too_few(study, results)
-    # Who declares eight and shows one has still looked at eight.
-    adjusted = holm(dict.fromkeys(declared, 1.0) | {title: found[title].p for title in asked})
-    return {
-        title: {
-            "row": study.contrasts[title][0],
-            "reference": study.contrasts[title][1],
-            **asdict(one),
-            "ratio": list(one.ratio),
-            "p_holm": adjusted.get(title),
-            "verdict": (few or _verdict(one, adjusted[title])) if title in asked else "exploratory",
-        }
-        for title, one in found.items()
-    }
-
-
-def _keeps(study: StudyConfig, results: Results, declared: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """How much of the reference's a1 a row loses, with its interval, and whether that is little enough."""
-    found, few = {}, _too_few(study, results)
-    for title, claim in study.keeps.items():
-        row, reference = (_per_world(study, results, name, "a1") for name in (claim.row, claim.reference))
-        one = contrast(-row / reference.mean(), -reference / reference.mean())
-        judged = "yes" if one.high <= claim.loss else "no" if one.low > claim.loss else "undecided"
-        judged = few or judged
-        if declared.get(title) != to_dict(claim):
-            judged = "exploratory"
-        found[title] = {
-            "loss": one.mean,
-            "from": one.low,
-            "to": one.high,
-            "at_most": claim.loss,
-            "kept": judged,
-        }
-    return found
-
-
-def _per_world(
-    study: StudyConfig, results: Results, row: str, measure: str
-) -> Float[np.ndarray, "seeds worlds"]:
-    """Mean of a measure over the frames of each test world under each seed."""
-    worlds = [results[row, seed]["tests"][study.judged_on]["worlds"] for seed in study.seeds]
-    return np.array([[by_world[world][measure] for world in worlds[0]] for by_world in worlds])
-
-
-def _too_few(study: StudyConfig, results: Results) -> str:
-    """Why there can be no verdict; "" if there can."""
-    if len(study.seeds) < FEWEST_SEEDS:
-        return "too few seeds"
-    judged = results[next(iter(study.rows)), study.seeds[0]]["tests"][study.judged_on]
-    return "too few worlds" if len(judged["worlds"]) < FEWEST_WORLDS else ""
-
-
-def _verdict(one: Contrast, p_holm: float) -> str:
-    if p_holm >= 0.05 or one.low <= 0 <= one.high:
-        return "neutral"
-    return "helps" if one.mean < 0 else "harms"

@@ -1,8 +1,9 @@
 """All runs of a study, teachers first; each leaves one small JSON file, and only what has none is run."""
 
+import json
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -13,14 +14,24 @@ from typing import Any
 
 import torch
 
-from lumde.config import dump
+from lumde.config import dump, parse_part, to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.errors import FAULTS, ConfigError, LumdeError, NumericsError, ResourceError, understood
 from lumde.files import read_json, write_json
 from lumde.jobs.compare_run import Run, completed, run_one, settings
-from lumde.jobs.study import StudyConfig, config_of, order, overrides_of, places_of, row_config, run_folder
+from lumde.jobs.study import (
+    StudyConfig,
+    ancestors,
+    anonymous_config,
+    config_of,
+    order,
+    overrides_of,
+    row_config,
+    run_folder,
+)
 from lumde.registry import Named, build
+from lumde.worlds import VERSION
 
 Say = Callable[[str], None]
 Results = dict[tuple[str, int], dict[str, Any]]  # by row and seed
@@ -59,8 +70,12 @@ class StudyRuns:
         """
         self.study, self.opened, self.folder, self.out, self.say = study, opened, folder, out, say
         self.tests = {name: opened(config) for name, config in study.test_configs().items()}
-        self.settings = {name: row_settings(study, name, folder, out) for name in study.rows}
-        self.results = _found(study, self.settings, out)
+        self.settings = {name: row_settings(study, name, folder) for name in study.rows}
+        self.tested = tested_on(study)
+        found = self._found()
+        self.results = _without_lost(study, found, out)
+        self.lost = {key: found[key] for key in set(found) - set(self.results)}
+        self.left = [key for key in order(study) if key not in self.results]
 
     def run(self, forgive: bool = False) -> Results:
         """Run what has no result yet; answers all results.
@@ -68,22 +83,22 @@ class StudyRuns:
         Args:
             forgive: a training that diverges has `failed` as its result, instead of ending the study.
         """
-        left = [key for key in order(self.study) if key not in self.results]
-        self.say(f"{len(self.results)} of {len(self.results) + len(left)} runs have results")
+        self.say(f"{len(self.results)} of {len(self.results) + len(self.left)} runs have results")
         if self.study.at_once:
-            self._side_by_side(left, forgive)
-        else:
-            for key in left:
-                self._finished(key, _outcome(partial(run_one, self._begun(key)), forgive))
+            self._side_by_side(forgive)
+        while self.left:
+            key = next(key for key in self.left if self._ready(key))
+            self.left.remove(key)
+            self._finished(key, _outcome(partial(run_one, self._begun(key)), forgive))
         return self.results
 
-    def _side_by_side(self, left: list[tuple[str, int]], forgive: bool) -> None:
+    def _side_by_side(self, forgive: bool) -> None:
         running: dict[Any, tuple[tuple[str, int], _Child]] = {}
         try:
-            while left or running:
-                ready = [key for key in left if self._ready(key)]
+            while self.left or running:
+                ready = [key for key in self.left if self._ready(key)]
                 for key in ready[: self.study.at_once - len(running)]:
-                    left.remove(key)
+                    self.left.remove(key)
                     child = _Child(self._begun(key))
                     running[child.pipe] = key, child
                 for pipe in wait(list(running)):
@@ -98,9 +113,11 @@ class StudyRuns:
 
     def _finished(self, key: tuple[str, int], result: dict[str, Any]) -> None:
         name, seed = key
-        result["config"] = self.settings[name]
+        result |= {"config": self.settings[name], "tested": self.tested}
+        if key in self.lost and _plain(self.lost.pop(key)["tests"]) != _plain(result.get("tests")):
+            self._run_again(*key)
         self.results[key] = result
-        write_json(self.out / "results" / f"{name}-seed{seed}.json", result)
+        write_json(self._file(name, seed), result)
         if "failed" in result:
             self.say(f"{name}, seed {seed}: {result['failed']}")
             return
@@ -109,6 +126,36 @@ class StudyRuns:
             f"{name}, seed {seed}: abs_rel {metrics['abs_rel']:.4f} on {self.study.judged_on}"
             f" after {result['seconds']:.0f} s"
         )
+
+    def _run_again(self, name: str, seed: int) -> None:
+        """What stood on a run that was lost, and is another one now, is of no use beside it."""
+        for other, row in self.study.rows.items():
+            if name in row.stands_on and (other, seed) in self.results:
+                self.say(f"{other}, seed {seed}: runs again, {name} is another one than it stood on")
+                del self.results[other, seed]
+                self._file(other, seed).unlink()
+                self.left.append((other, seed))
+                self._run_again(other, seed)
+
+    def _file(self, name: str, seed: int) -> Path:
+        return self.out / "results" / f"{name}-seed{seed}.json"
+
+    def _found(self) -> Results:
+        """Results so far; ConfigError for one of another config or other tests."""
+        found = {}
+        for name, seed in order(self.study):
+            file = self._file(name, seed)
+            if not file.exists():
+                continue
+            result = found[name, seed] = read_json(file)
+            if completed(result["config"]) != self.settings[name]:
+                what = f"rows.{name}: has changed since it ran"
+            elif result.get("tested") != self.tested:
+                what = f"tests: rows.{name} ran on others, or with another generator of worlds"
+            else:
+                continue
+            raise ConfigError(f"{what}; give it a new name, or remove {self.out}/*/{name}-seed*")
+        return found
 
     def _begun(self, key: tuple[str, int]) -> Run:
         """What one process is to do."""
@@ -123,7 +170,7 @@ class StudyRuns:
             tests=self.tests,
             data=self.opened(config_of(study, name, self.folder, self.out).data),
             teacher=run_folder(self.out, row.teacher, seed) if row.teacher else None,
-            seconds_before=float(sum(self.results[other, seed]["total_seconds"] for other in row.stands_on)),
+            seconds_before=float(sum(self.results[o, seed]["seconds"] for o in ancestors(study, name))),
             threads=max(1, torch.get_num_threads() // at_once),
         )
 
@@ -188,24 +235,22 @@ def _end_with(study: BaseProcess | None) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def row_settings(study: StudyConfig, name: str, folder: Path, out: Path) -> dict[str, Any]:
+def row_settings(study: StudyConfig, name: str, folder: Path) -> dict[str, Any]:
     """What all seeds of a row share."""
-    return settings(config_of(study, name, folder, out), places_of(study, name, study.seeds[0], out))
+    return settings(anonymous_config(study, name, folder))
 
 
-def _found(study: StudyConfig, wanted: Mapping[str, Any], out: Path) -> Results:
-    """Results so far; ConfigError for one that another config left."""
-    found = {}
-    for name, seed in order(study):
-        file = out / "results" / f"{name}-seed{seed}.json"
-        if not file.exists():
-            continue
-        found[name, seed] = read_json(file)
-        if completed(found[name, seed]["config"]) != wanted[name]:
-            raise ConfigError(
-                f"rows.{name}: has changed since it ran; give it a new name, or remove {out}/*/{name}-seed*"
-            )
-    return _without_lost(study, found, out)
+def tested_on(study: StudyConfig) -> dict[str, Any]:
+    """What results are measured on: the tests, wherever recordings lie, and the state of the worlds."""
+    tests = {
+        name: to_dict(parse_part(value, DATASETS, f"tests.{name}")) for name, value in study.tests.items()
+    }
+    return {"tests": _plain(tests), "generator": VERSION}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(value))
 
 
 def _without_lost(study: StudyConfig, found: Results, out: Path) -> Results:

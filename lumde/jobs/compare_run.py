@@ -15,11 +15,11 @@ import torch
 
 from lumde.config import parse, to_dict
 from lumde.data.base import FrameDataset
-from lumde.engine.run import TrainConfig, load_config, train
+from lumde.engine.run import train
+from lumde.engine.run_config import TrainConfig, load_config
 from lumde.engine.same import require_same
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.files import read_json, write_json
-from lumde.jobs.study import replaced
 from lumde.losses.pixelwise import aligned_log_l1
 from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, load, resize_disparity
@@ -76,20 +76,13 @@ def _trained(config: TrainConfig, run: Run) -> dict[str, Any]:
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that an earlier version stored, with what it did not know of at its default: off."""
-    return _plain(parse(stored, TrainConfig))
+    return settings(parse(stored, TrainConfig))
 
 
-def _plain(config: TrainConfig) -> dict[str, Any]:
+def settings(config: TrainConfig) -> dict[str, Any]:
+    """A config without its seed, as JSON gives it back: what all seeds of a row share."""
     values: dict[str, Any] = json.loads(json.dumps(to_dict(config)))
     values["loop"].pop("seed")
-    return values
-
-
-def settings(config: TrainConfig, places: Mapping[str, str]) -> dict[str, Any]:
-    """A config without its seed, and with names for `places`: what all seeds of a row share, anywhere."""
-    values = _plain(config)
-    for place, name in places.items():
-        values = replaced(values, place, name)
     return values
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from lumde.data.synthetic import Synthetic
-from lumde.engine.run import TrainConfig, load_config, train
+from lumde.engine.run import train
+from lumde.engine.run_config import TrainConfig, load_config
 from lumde.errors import Interrupted
 from lumde.evaluators.accuracy import evaluate_frames, evaluate_trivial, image_predictor
 from lumde.files import claim_output, read_json, write_json

@@ -217,8 +217,9 @@ class _Job:
         """Touch the disk only once a frame was decoded and its camera accepted."""
         frames = self.opened.count or 1
         files.require_space(self.store.out, frames * self.store.bytes_per_frame(width, height))
+        self.store.out.mkdir(parents=True, exist_ok=True)
+        files.write_json(self.store.out / REQUEST, self.request)  # first: by it --resume knows the folder
         self.store.make_folders()
-        files.write_json(self.store.out / REQUEST, self.request)
 
     def _unique(self, name: str) -> str:
         """Pictures of one glob may share a name: number them, in their stable order."""

@@ -1,14 +1,14 @@
 """What a study is: rows, seeds, tests and contrasts, and the config of each of its runs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lumde.config import nearest, parse_part
 from lumde.data import DATASETS
-from lumde.engine.run import TrainConfig, load_config
+from lumde.engine.run_config import TrainConfig, load_config
 from lumde.packaged import package_file
 from lumde.registry import Named
 
@@ -127,34 +127,32 @@ def config_of(study: StudyConfig, name: str, folder: Path, out: Path) -> TrainCo
     return load_config(path, list(overrides_of(study, name, study.seeds[0], out)))
 
 
+def anonymous_config(study: StudyConfig, name: str, folder: Path) -> TrainConfig:
+    """A row's config with names for its folders: no result tells where it was made."""
+    overrides = _overrides(study, name, study.seeds[0], ROOT, lambda other: f"{{{other}}}")
+    return load_config(row_config(study.rows[name], folder), overrides)
+
+
 def overrides_of(study: StudyConfig, name: str, seed: int, out: Path) -> tuple[str, ...]:
     """What the study, the row and the seed change of the row's config."""
+    return tuple(_overrides(study, name, seed, study.root, lambda other: str(run_folder(out, other, seed))))
+
+
+def _overrides(study: StudyConfig, name: str, seed: int, root: str, place: Callable[[str], str]) -> list[str]:
     row = study.rows[name]
     others = ((row.teacher, "teacher.path"), (row.start, "student.init"))
-    paths = [f"{key}={json.dumps(str(run_folder(out, other, seed)))}" for other, key in others if other]
-    given = (filled(text, study.root) for text in (*study.overrides, *row.overrides))
-    return (*given, f"loop.seed={seed}", *paths)
+    paths = [f"{key}={json.dumps(place(other))}" for other, key in others if other]
+    given = (filled(text, root) for text in (*study.overrides, *row.overrides))
+    return [*given, f"loop.seed={seed}", *paths]
 
 
 def filled(value: Any, root: str) -> Any:
     """Put the recordings' folder where {root} stands, in texts within lists and mappings too."""
-    return replaced(value, ROOT, root)
-
-
-def places_of(study: StudyConfig, name: str, seed: int, out: Path) -> dict[str, str]:
-    """What results call the folders that a row's config names: no result tells where it was made."""
-    others = study.rows[name].stands_on
-    found = {str(run_folder(out, other, seed)): f"{{{other}}}" for other in others}
-    return found | ({study.root: ROOT} if study.root else {})
-
-
-def replaced(value: Any, old: str, new: str) -> Any:
-    """Replace a text by another one wherever it stands in lists and mappings."""
     if isinstance(value, dict):
-        return {key: replaced(inner, old, new) for key, inner in value.items()}
+        return {key: filled(inner, root) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(replaced(inner, old, new) for inner in value)
-    return value.replace(old, new) if isinstance(value, str) else value
+        return type(value)(filled(inner, root) for inner in value)
+    return value.replace(ROOT, root) if isinstance(value, str) else value
 
 
 def run_folder(out: Path, row: str, seed: int) -> Path:
@@ -166,6 +164,12 @@ def row_config(row: RowConfig, folder: Path) -> Path:
     """A file beside the study, or a packaged config."""
     beside = folder / row.config
     return beside if beside.is_file() else package_file("configs", row.config, ".yaml")
+
+
+def ancestors(study: StudyConfig, name: str) -> set[str]:
+    """The rows that a row stands on, and those that they do."""
+    direct = study.rows[name].stands_on
+    return direct.union(*(ancestors(study, other) for other in direct))
 
 
 def order(study: StudyConfig) -> Iterator[tuple[str, int]]:

@@ -12,13 +12,14 @@ RunAll = Callable[[StudyConfig], Mapping[tuple[str, int], Mapping[str, Any]]]
 Errors = dict[str, list[float | None]]  # row -> abs_rel on the validation set by try; None = it diverged
 
 
-def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll) -> Errors:
+def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll, known: Errors) -> Errors:
     """Try all settings on every row, teachers first: who stands on another stands on its best try.
 
     Args:
         study: whose rows are tried.
         tuning: what, and on what, it is tried.
         run_all: answers the results of a study of tries, by row and seed.
+        known: errors of rows that tried them before; so have the rows that they stand on.
 
     Returns:
         The errors of every row's tries.
@@ -26,21 +27,28 @@ def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll) -> Errors
     Raises:
         NumericsError: a row that diverged in all of them.
     """
-    errors: Errors = {}
+    errors: Errors = dict(known)
     tries: dict[str, RowConfig] = {}
+
+    def add(name: str, text: str) -> str:
+        """A try, after the best ones of the rows that it stands on."""
+        row = study.rows[name]
+        teacher, start = (
+            add(other, tuning.tries[_best(errors[other])]) if other else ""
+            for other in (row.teacher, row.start)
+        )
+        title = _name(tuning, name, text)
+        tries[title] = replace(row, overrides=(*row.overrides, text), teacher=teacher, start=start)
+        return title
+
     while len(errors) < len(study.rows):
         ready = [
             name for name, row in study.rows.items() if name not in errors and row.stands_on <= set(errors)
         ]
-        best = {name: _name(tuning, name, tuning.tries[_best(values)]) for name, values in errors.items()}
+        titles = {name: [add(name, text) for text in tuning.tries] for name in ready}
+        found = run_all(study_of(tries, study, tuning))
         for name in ready:
-            row = study.rows[name]
-            on = {"teacher": best.get(row.teacher, ""), "start": best.get(row.start, "")}
-            for text in tuning.tries:
-                tries[_name(tuning, name, text)] = replace(row, overrides=(*row.overrides, text), **on)
-        found = run_all(_study_of(tries, study, tuning))
-        for name in ready:
-            runs = [found[_name(tuning, name, text), tuning.seed] for text in tuning.tries]
+            runs = [found[title, tuning.seed] for title in titles[name]]
             errors[name] = [None if "failed" in run else _error(run) for run in runs]
             if not any(errors[name]):
                 raise NumericsError(f"rows.{name}: every try diverged")
@@ -69,8 +77,8 @@ def _name(tuning: TuningConfig, row: str, text: str) -> str:
     return f"{row}-try{tuning.tries.index(text)}-{re.sub('[^A-Za-z0-9]+', '_', text)}"
 
 
-def _study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningConfig) -> StudyConfig:
-    """The study of all tries so far: one seed, tested on the validation set alone."""
+def study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningConfig) -> StudyConfig:
+    """The study of tries: one seed, tested on the validation set alone."""
     return replace(
         study,
         rows=dict(tries),

@@ -105,7 +105,8 @@ def structural(
         target_depth: 0 = no measurement.
         valid: further pixels to leave out; None = none. They are given the target's mean.
         normalise: divide both maps by the target's largest depth of each image, for the constants of SSIM
-            assume values in [0, 1] (ours); False = metres as they are, as the paper's program does.
+            assume values in [0, 1], and let relief that is turned inside out cost most (ours); False = metres
+            as they are and the absolute covariance, as the paper's program does.
 
     Source: Choi et al. 2024, arXiv:2402.14340 (TIE-KD), L_depth; absolute variances as in its program.
     """
@@ -118,16 +119,13 @@ def structural(
         largest = known.amax((1, 2, 3), keepdim=True).clamp(min=1e-6)
         pred_depth, target_depth = pred_depth / largest, target_depth / largest
     mean_a, mean_b = _windowed(pred_depth), _windowed(target_depth)
-    variances = [
-        (_windowed(product) - means).abs()
-        for product, means in (
-            (pred_depth.square(), mean_a.square()),
-            (target_depth.square(), mean_b.square()),
-            (pred_depth * target_depth, mean_a * mean_b),
-        )
-    ]
-    likeness = (2 * mean_a * mean_b + STRUCTURE_C1) * (2 * variances[2] + STRUCTURE_C2)
-    most = (mean_a.square() + mean_b.square() + STRUCTURE_C1) * (variances[0] + variances[1] + STRUCTURE_C2)
+    variance_a = (_windowed(pred_depth.square()) - mean_a.square()).abs()
+    variance_b = (_windowed(target_depth.square()) - mean_b.square()).abs()
+    covariance = _windowed(pred_depth * target_depth) - mean_a * mean_b
+    if not normalise:
+        covariance = covariance.abs()
+    likeness = (2 * mean_a * mean_b + STRUCTURE_C1) * (2 * covariance + STRUCTURE_C2)
+    most = (mean_a.square() + mean_b.square() + STRUCTURE_C1) * (variance_a + variance_b + STRUCTURE_C2)
     return masked_mean(1 - likeness / most, valid)
 
 

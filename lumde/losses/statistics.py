@@ -28,8 +28,8 @@ def statistics_gap(seen: Iterable[tuple[nn.BatchNorm2d, Float[Tensor, "b _ _ _"]
 
     Averaged over channels, then over layers; 0 where the batch looks like what the network learned from.
 
-    Source: the aim and the squares are those of Hu et al. 2023, arXiv:2208.12464; division by the stored
-    deviation, without which a few wide channels decide, is ours.
+    Source: the aim is that of Hu et al. 2023, arXiv:2208.12464; the squares, and division by the stored
+    deviation, without which a few wide channels decide, are ours.
     """
     gaps = []
     for layer, x in seen:

@@ -258,7 +258,12 @@ class Adversarial(Method):
         return bool(self.config.pixel_weight or self.config.holistic_weight)
 
     def check(self) -> None:
-        """Refuse two scales at once: that of recorded metres and a teacher's own."""
+        """Refuse two scales at once, recorded metres and a teacher's own, and shapes that no warp fits."""
+        if self.video is not None and self._takes_scale and self.affine:
+            raise ConfigError(
+                "teacher: its disparity has an unknown shift, and the video term warps by true shapes; set "
+                "method.video_weight=0"
+            )
         metric = self.video is not None and self.video.unit == "metres"
         if metric and self._takes_scale and self.teacher is not None and self.teacher.unit == "relative":
             raise ConfigError(

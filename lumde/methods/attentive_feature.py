@@ -63,7 +63,7 @@ class AttentiveFeature(Imitator):
     ghost_made: Tensor
 
     def __init__(self, config: Config, student: DepthNet, teacher: Teacher | None = None) -> None:
-        """Join student and frozen teacher; an adapter per level turns its channels into the student's."""
+        """Join student and frozen teacher; an adapter per map turns its channels into the student's."""
         super().__init__(student, teacher)
         self.config = config
         if "features" not in self.teacher.gives:
@@ -76,9 +76,13 @@ class AttentiveFeature(Imitator):
         with torch.no_grad():
             theirs = self.teacher.features(picture)
             ours = self.ghost(picture).features
-        self.levels = min(len(ours), len(theirs))  # counted from the coarsest
-        channels = zip(theirs[-self.levels :], ours[-self.levels :], strict=True)
-        self.adapters = nn.ModuleList(_adapter(a.shape[1], b.shape[1]) for a, b in channels)
+        shared = min(len(ours), len(theirs))
+        # Counted from the coarsest: maps that both have. What the decoder does not read (a head of bins ends
+        # before the finest) could not be acclimated.
+        read = _read_by_decoder(cast(DepthNet, self.ghost.net), ours)
+        self.places = tuple(place for place in range(-shared, 0) if read[place])
+        channels = ((theirs[place].shape[1], ours[place].shape[1]) for place in self.places)
+        self.adapters = nn.ModuleList(_adapter(a, b) for a, b in channels)
         self._seen: _Seen | None = None  # the last batch's
 
     @property
@@ -103,7 +107,7 @@ class AttentiveFeature(Imitator):
             with torch.no_grad():
                 wanted = self._acclimated(seen.features, output.features)
             distance = attentive_distance if self.config.attention == "attentive" else plain_distance
-            pairs = zip(output.features[-self.levels :], wanted, strict=True)
+            pairs = zip((output.features[place] for place in self.places), wanted, strict=True)
             # Relative to the target's size: else the deepest maps, whose numbers are large, decide alone.
             gaps = (
                 distance(ours.float(), theirs.float()) / theirs.float().square().mean().clamp(min=1e-6)
@@ -120,7 +124,10 @@ class AttentiveFeature(Imitator):
         seen = self._asked(frames)
         with torch.no_grad():
             like = self.run(self.ghost, frames.image).features
-        output = self.run(self._decoded, *like[: -self.levels], *self._acclimated(seen.features, like))
+        maps = list(like)
+        for place, adapted in zip(self.places, self._acclimated(seen.features, like), strict=True):
+            maps[place] = adapted
+        output = self.run(self._decoded, *maps)
         depth = self.enlarged_depths(output, seen.depth)[0]
         return {"acclimation": log_l1(depth, seen.depth, seen.valid)}
 
@@ -139,11 +146,23 @@ class AttentiveFeature(Imitator):
         self, features: tuple[Tensor, ...], like: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "b _ _ _"], ...]:
         """The teacher's maps with the channels and sizes of the student's."""
-        levels = zip(self.adapters, features[-self.levels :], like[-self.levels :], strict=True)
         return tuple(
-            F.interpolate(self.run(adapter, theirs), ours.shape[-2:], mode="bilinear", align_corners=False)
-            for adapter, theirs, ours in levels
+            F.interpolate(
+                self.run(adapter, features[place]),
+                like[place].shape[-2:],
+                mode="bilinear",
+                align_corners=False,
+            )
+            for adapter, place in zip(self.adapters, self.places, strict=True)
         )
+
+
+def _read_by_decoder(net: DepthNet, features: tuple[Tensor, ...]) -> list[bool]:
+    """Which of the encoder's maps decide a network's answer."""
+    with torch.enable_grad():
+        maps = tuple(values.detach().requires_grad_() for values in features)
+        gradients = torch.autograd.grad(net.decode(maps).disp.sum(), maps, allow_unused=True)
+    return [gradient is not None for gradient in gradients]
 
 
 def _adapter(channels_in: int, channels: int) -> nn.Sequential:

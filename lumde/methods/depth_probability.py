@@ -47,7 +47,7 @@ class DepthProbability(Imitator):
         distribution_weight: float = 1.0
         structure_weight: float = 9.0
         sigma_bins: float = 1.5  # spread of the target, in distances between bins
-        paper: bool = False  # even bins of 1e-3 to 80 m, sigma .5 m, softmax of densities, SSIM of metres
+        paper: bool = False  # even bins (it has 257) of 1e-3 to 80 m, sigma .5 m, softmax, SSIM of metres
 
         def __post_init__(self) -> None:
             weights = (self.distribution_weight, self.structure_weight)

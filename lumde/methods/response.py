@@ -7,7 +7,7 @@ auxiliary pictures, and on both at once are the paper's settings. Weights, mixtu
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lumde.losses.arbiter import ArbiterConfig
@@ -29,9 +29,11 @@ class Response(Imitator):
 
     @dataclass(kw_only=True)
     class Config(Named, ImitationConfig):
-        """What is imitated, by which distance (three_term is the paper's), and what else is learned from."""
+        """What is imitated, by which distance, and what else is learned from."""
 
-        label_weight: float = 0.0  # share of measured depth where the data has it, the teacher's is the rest
+        label_weight: float = (
+            0.0  # share of measured depth in pictures that have any; the teacher's is the rest
+        )
         auxiliary_ratio: float = 0.0  # pictures of the stream `auxiliary` per picture of the main one, 0 to 1
         arbiter: ArbiterConfig | None = None  # the video decides which of the teacher's pixels to believe
 
@@ -75,12 +77,9 @@ class Response(Imitator):
             main = self.arbiter.believed(frames, teacher[: len(main)], main)
             valid = torch.cat([main, rest])  # only the main stream has neighbours
             self.monitors |= self.arbiter.monitors()
-        terms = imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)
-        if self.config.label_weight:
-            labelled = mean_of(self._label(depth[: len(frames.image)], frames) for depth in depths)
-            terms = {name: (1 - self.config.label_weight) * term for name, term in terms.items()}
-            terms["label"] = self.config.label_weight * labelled
-        return terms
+        if not self.config.label_weight:
+            return imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)
+        return self._with_labels(frames, depths, teacher, valid)
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
         """Input, student, teacher, difference; where an arbiter last believed the teacher."""
@@ -94,13 +93,38 @@ class Response(Imitator):
         count = max(1, round(self.config.auxiliary_ratio * len(main.image)))
         return [main, batch["auxiliary"].first(count)]
 
-    def _label(self, student: Tensor, frames: FrameBatch) -> Float[Tensor, ""]:
-        """Distance to measured depth in the student's range, scale left to the teacher if it is relative."""
+    def _with_labels(
+        self,
+        frames: FrameBatch,
+        depths: list[Float[Tensor, "b 1 h w"]],
+        teacher: Float[Tensor, "b 1 h w"],
+        valid: Bool[Tensor, "b 1 h w"],
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Pictures with labels share their weight between truth and teacher; the others are the teacher's."""
+        truth, measured = self._measured(frames)
+        labelled = torch.zeros(len(teacher), dtype=torch.bool, device=teacher.device)
+        labelled[: len(frames.image)] = measured.flatten(1).any(1)
+        terms: dict[str, Float[Tensor, ""]] = {}
+        for chosen, weight in ((labelled, 1 - self.config.label_weight), (~labelled, 1.0)):
+            if chosen.any():
+                part = [depth[chosen] for depth in depths]
+                share = weight * chosen.float().mean()
+                found = imitation_terms(self.config, part, teacher[chosen], valid[chosen], self.teacher.unit)
+                for name, term in found.items():
+                    terms[name] = terms.get(name, 0) + share * term
+        known = (self._to_truth(depth[: len(frames.image)], truth, measured) for depth in depths)
+        terms["label"] = self.config.label_weight * labelled.float().mean() * mean_of(known)
+        return terms
+
+    def _measured(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]:
+        """Measured depth, and where it is within the student's range."""
         assert frames.depth is not None
-        limits = self.student.config
-        valid = (frames.depth >= limits.min_depth) & (frames.depth <= limits.max_depth)
-        if frames.mask is not None:
-            valid = valid & frames.mask
+        nearest, farthest = self.student.config.limits
+        valid = (frames.depth >= nearest) & (frames.depth <= farthest)
+        return frames.depth, valid if frames.mask is None else valid & frames.mask
+
+    def _to_truth(self, student: Tensor, truth: Tensor, valid: Tensor) -> Float[Tensor, ""]:
+        """Distance of logarithms, whatever is asked of the teacher; without scale if it knows none."""
         if self.teacher.unit == "metres":
-            return log_l1(student, frames.depth, valid)
-        return scale_invariant(student, frames.depth, valid, share=1.0)
+            return log_l1(student, truth, valid)
+        return scale_invariant(student, truth, valid, share=1.0)

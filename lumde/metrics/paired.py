@@ -1,12 +1,14 @@
 """Paired comparisons over seeds and worlds: intervals by a two-level bootstrap, many contrasts by Holm."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
+Key = TypeVar("Key", bound=Hashable)
 DRAWS = 2000
 LEVEL = 0.95
 
@@ -107,12 +109,12 @@ def t_quantile(share: float, freedom: int) -> float:
     return high
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     """Adjust p-values for having looked at all of them.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
     """
-    adjusted: dict[str, float] = {}
+    adjusted: dict[Key, float] = {}
     largest = 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p))

@@ -60,8 +60,8 @@ class BinsHead(nn.Module):
     The centres are weights of the network: whoever trains it may move them (`move`) before its first step.
     The probabilities that `start_depth` asks for stay with their bins then: the first answer moves along.
 
-    Source: the soft sum of bins: Fu et al. and successors, here as in Choi et al. 2024, arXiv:2402.14340,
-    where K = 257 bins lie evenly in depth; even spacing in its logarithm is ours.
+    Source: the expected depth over K = 257 bins that lie evenly in depth: Choi et al. 2024, arXiv:2402.14340;
+    even spacing in its logarithm is ours.
     """
 
     centres: Tensor

@@ -11,8 +11,8 @@ class LocalGlobal(nn.Module):
     """Adds a summary of the whole map to a convolution's answer, where an attention asks for it.
 
     A second branch reads the same input, is averaged over all pixels and put back by an attention that looks
-    at the local answer and the summary. The last layer of that branch begins at zero, so that a trained
-    encoder starts as it was.
+    at the local answer and the summary. The last layer of that branch begins at zero: an untrained network
+    answers as it would without.
 
     Source: Zheng et al. 2024, arXiv:2404.16386 (LG-Conv): the two branches, pooling to 1x1 and an attention
     that puts the global part back. Layers and sizes are ours: the paper's were not at hand.

@@ -41,17 +41,17 @@ def line_plot(
 
 
 def scatter_plot(
-    points: Mapping[str, tuple[float, float]], x_label: str, y_label: str, size: tuple[int, int] = (640, 360)
+    points: Sequence[tuple[str, float, float]], x_label: str, y_label: str, size: tuple[int, int] = (640, 360)
 ) -> str:
-    """Draw points with axes and ticks, numbered as the legend is; '' when there is none.
+    """Draw points (name, x, y) with axes and ticks, numbered as the legend is; '' when there is none.
 
-    Arguments as in `line_plot`.
+    Other arguments as in `line_plot`.
     """
     if not points:
         return ""
-    xs, ys = zip(*points.values(), strict=True)
+    names, xs, ys = zip(*points, strict=True)
     parts, place = _frame(list(xs), list(ys), (x_label, y_label), size)
-    for number, (name, (x, y)) in enumerate(points.items(), 1):
+    for number, (name, x, y) in enumerate(points, 1):
         right, down = place(x, y)
         colour = LINE_COLOURS[(number - 1) % len(LINE_COLOURS)]
         parts.append(
@@ -64,7 +64,7 @@ def scatter_plot(
             f' text-anchor="{"end" if left else "start"}">{number}</text>'
         )
     parts.append("</svg>")
-    return "".join(parts) + _legend([f"{number} {name}" for number, name in enumerate(points, 1)])
+    return "".join(parts) + _legend([f"{number} {name}" for number, name in enumerate(names, 1)])
 
 
 def _frame(

@@ -110,10 +110,10 @@ def _csv(table: Table) -> str:
 
 def study_figure(summary: Mapping[str, Any]) -> str:
     """Error on the main test set against the training it took; points numbered in the tables' order."""
-    points = {
-        row["title"]: (row["total_seconds"], row["tests"][summary["judged_on"]]["abs_rel"])
+    points = [
+        (row["title"], row["total_seconds"], row["tests"][summary["judged_on"]]["abs_rel"])
         for row in summary["rows"].values()
-    }
+    ]
     return scatter_plot(
         points, "seconds of training, the teacher's among them", f"abs_rel on {summary['judged_on']}"
     )

@@ -36,6 +36,7 @@ class MapsTeacher(Teacher):
         path: str  # output of `lumde predict`, or SEQUENCE/NAME.png|npy, or NAME.png|npy for one sequence
         answers: Literal["depth", "disparity"] = "depth"
         scale: float = 0.0  # values of a PNG per unit; 0 = as index.json says, which `lumde predict` writes
+        affine: bool = False  # disparity is right only up to factor and shift; index.json may say so too
         unit: Literal["auto", "relative", "metres"] = "auto"  # auto: as index.json says, else relative
 
         def __post_init__(self) -> None:
@@ -53,7 +54,8 @@ class MapsTeacher(Teacher):
         self.scale = config.scale or float(facts.get("png16_scale", 0))
         told: Unit = "metres" if facts.get("unit") == "metres" else "relative"
         self.unit = told if config.unit == "auto" else config.unit
-        self.affine = facts.get("affine") is True
+        self.affine = config.affine or facts.get("affine") is True
+        self._owners: dict[Path, str] = {}  # sequence whose frames a map was found for
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Stored maps know frames, not pictures.
@@ -82,13 +84,13 @@ class MapsTeacher(Teacher):
             DataError: one is missing, or one file would have to serve frames of several sequences.
             ConfigError: nobody says how a PNG's values are to be read.
         """
-        owners: dict[Path, str] = {}
         for key in keys:
             path = self._find(key)
             sequence = key.rpartition("/")[0]
-            if owners.setdefault(path, sequence) != sequence:
+            if self._owners.setdefault(path, sequence) != sequence:
                 raise DataError(
-                    f"{path}: is the map of frames of {owners[path]} and {sequence}; use a folder for each"
+                    f"{path}: is the map of frames of {self._owners[path]} and {sequence}; "
+                    "use a folder for each"
                 )
             if path.suffix == ".png" and not self.scale:
                 raise ConfigError(f"teacher.scale: values of {path.name} per unit are not known; give them")

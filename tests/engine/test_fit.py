@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from lumde.config import parse
-from lumde.engine.run import TrainConfig, train
+from lumde.engine.run import train
+from lumde.engine.run_config import TrainConfig
 from lumde.errors import ConfigError
 from lumde.models import DepthModel, ModelConfig, build_net, save
 from lumde.nets.depth_small import DepthSmall

@@ -15,7 +15,8 @@ from lumde.data.base import FrameDataset
 from lumde.engine import checkpoint
 from lumde.engine.log import _keep_before
 from lumde.engine.loop import Loop, _step_seed
-from lumde.engine.run import TrainConfig, train
+from lumde.engine.run import train
+from lumde.engine.run_config import TrainConfig
 from lumde.engine.validate import ValidationConfig
 from lumde.errors import (
     CheckpointError,
@@ -271,6 +272,25 @@ def test_resume_under_another_config_names_the_key(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"loop\.steps: was 8, is 9"):
         run(out, resume=True, steps=9)
     run(out, resume=True, log_every_steps=7)  # a cadence changes no result
+
+
+def test_resume_on_other_frames_is_refused(tmp_path) -> None:
+    """Which frame comes when is drawn by its number: one more would shuffle all that is left."""
+    run(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEPS}")
+    fewer = Wall()
+    fewer.targets = fewer.targets[:-1]
+    with pytest.raises(ConfigError, match=r"'main' are not .*was 10 frames.*is 9 frames"):
+        run(tmp_path / "run", resume=True, dataset=fewer)
+    assert run(tmp_path / "run", resume=True)["steps"] == STEPS
+
+
+def test_what_a_teacher_found_goes_with_an_attempt_that_left_nothing(tmp_path) -> None:
+    """Before the first checkpoint anything may change, the teacher too."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "teacher.json").write_text('{"answers": "depth"}')
+    run(tmp_path / "run", resume=True)
+    assert not (tmp_path / "run" / "teacher.json").exists()
 
 
 def test_run_folder_is_not_reused_without_resume(tmp_path) -> None:

@@ -5,7 +5,8 @@ import pytest
 from lumde.config import parse
 from lumde.engine.optimize import OptimizerConfig, rate_factor
 from lumde.engine.plateau import NEVER, Plateau, PlateauConfig
-from lumde.engine.run import TrainConfig, train
+from lumde.engine.run import train
+from lumde.engine.run_config import TrainConfig
 from lumde.errors import ConfigError
 
 CONFIG = PlateauConfig(every_steps=10, gain=0.01, patience=3, decay_steps=20)

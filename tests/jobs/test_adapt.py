@@ -119,12 +119,14 @@ def test_an_interrupted_adaptation_leaves_nothing_in_the_way(clip, start, tmp_pa
         raise Interrupted("state saved; go on with --resume", 130)
 
     monkeypatch.setattr(job, "train", interrupted)
-    scores = iter([job.ClipScore(0.1, 0.2, 0.3, 0.4, 2.0, 8)])
-    monkeypatch.setattr(parallax, "score_clip", lambda *_: next(scores))
-    assert adapted(clip, start, tmp_path / "run") == 130
-    said = capsys.readouterr().err
-    assert "nothing was kept" in said and "--resume" not in said
-    assert not (tmp_path / "run").exists() and not (tmp_path / "run_data").exists()
+    monkeypatch.setattr(parallax, "score_clip", lambda *_: job.ClipScore(0.1, 0.2, 0.3, 0.4, 2.0, 8))
+    for empty in (False, True):  # a folder that was there but held nothing is as good as none
+        if empty:
+            (tmp_path / "run").mkdir()
+        assert adapted(clip, start, tmp_path / "run") == 130
+        said = capsys.readouterr().err
+        assert "nothing was kept" in said and "--resume" not in said
+        assert not (tmp_path / "run").exists() and not (tmp_path / "run_data").exists()
 
 
 def test_what_is_held_out_is_seen_by_no_training_step(clip):

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lumde.config import load, to_dict
+from lumde.config import load
 from lumde.errors import ConfigError, NumericsError, UsageError
-from lumde.jobs.compare import _contrasts, _keeps, compare
+from lumde.jobs.compare import compare
+from lumde.jobs.compare_judge import declaration, judged
 from lumde.jobs.compare_run import _world_means
-from lumde.jobs.study import StudyConfig, TuningConfig, config_of, filled, overrides_of, replaced
+from lumde.jobs.study import StudyConfig, TuningConfig, anonymous_config, config_of, filled, overrides_of
 from lumde.jobs.tuning import _name
+from lumde.report.study import study_figure
+from lumde.worlds import VERSION
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,6 +132,45 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_stood_on_a_lost_run_runs_again_if_that_is_another_one_now(study, tmp_path):
+    """Results were copied alone: an open row needs its teacher again, and others may have learned from it."""
+    out, said = tmp_path / "out", []
+    study.write_text(STUDY.replace("[0, 1]", "[0]"))
+    compare(study, out, False, said.append)
+    shutil.rmtree(out / "runs")
+    (out / "results" / "started-seed0.json").unlink()
+    file = out / "results" / "teacher-seed0.json"
+    of_another_machine = json.loads(file.read_text())
+    of_another_machine["tests"]["shapes"]["metrics"]["abs_rel"] += 1e-9
+    file.write_text(json.dumps(of_another_machine))
+    said.clear()
+    compare(study, out, True, said.append)
+    assert "1 of 3 runs have results" in said and any(
+        text.startswith("imitation, seed 0: runs again") for text in said
+    )
+    assert {path.name for path in (out / "runs").iterdir()} == {
+        "teacher-seed0",
+        "imitation-seed0",
+        "started-seed0",
+    }
+
+
+def test_results_on_other_tests_or_worlds_are_not_mixed(study, tmp_path):
+    out = tmp_path / "out"
+    study.write_text(STUDY.replace("[0, 1]", "[0]"))
+    compare(study, out, False, lambda _: None)
+    before = (out / "study.yaml").read_text()
+    study.write_text(STUDY.replace("[0, 1]", "[0]").replace("worlds: 2, height", "worlds: 3, height"))
+    with pytest.raises(ConfigError, match=r"tests: rows\.teacher ran on others"):
+        compare(study, out, True, lambda _: None)
+    assert (out / "study.yaml").read_text() == before
+    study.write_text(STUDY.replace("[0, 1]", "[0]"))
+    file = out / "results" / "started-seed0.json"
+    file.write_text(file.read_text().replace(VERSION, "worlds-0"))
+    with pytest.raises(ConfigError, match=r"rows\.started ran on others, or with another generator"):
+        compare(study, out, True, lambda _: None)
+
+
 def test_runs_side_by_side_give_the_same(study, tmp_path):
     alone = compare(study, tmp_path / "alone", False, lambda _: None)
     study.write_text(STUDY.replace("at_once: 0", "at_once: 2"))
@@ -184,18 +226,21 @@ def test_the_studies_of_the_repository_can_be_run(path):
 
 def test_a_study_of_recordings_asks_where_they_are_and_forgets_it(study):
     """{root} stands in texts wherever they are; results name no folder of this machine."""
-    study.write_text(STUDY + "overrides: ['data.root={root}/a']\n")
+    study.write_text(STUDY + "overrides: ['data={name: frames, root: \"{root}/a\"}']\n")
     with pytest.raises(ConfigError, match="root: missing"):
         load(study, StudyConfig)
     read = load(study, StudyConfig, ["root=/x y"])
     assert overrides_of(read, "teacher", 3, Path("out")) == (
-        "data.root=/x y/a",
+        'data={name: frames, root: "/x y/a"}',
         "loop.steps=4",
         "loop.seed=3",
     )
     values = {"a": ["{root}/b", 1], "c": ("{root}",)}
     assert filled(values, "/r") == {"a": ["/r/b", 1], "c": ("/r",)}
-    assert replaced(filled(values, "/r"), "/r", "{root}") == values
+    for root in ("supervised", "tiny", "/r"):  # a folder's name may be part of anything
+        found = anonymous_config(load(study, StudyConfig, [f"root={root}"]), "imitation", study.parent)
+        assert (found.data.name, found.student.size, found.teacher.path) == ("frames", "tiny", "{teacher}")
+        assert found.data.root == "{root}/a"
 
 
 TUNING = """
@@ -215,6 +260,45 @@ def result(error: float, a1: float) -> dict:
     [(-0.1, 0.002, "helps", "yes"), (0.1, 0.1, "harms", "no"), (0.0, 0.02, "neutral", "undecided")],
 )
 def test_verdicts_follow_from_the_intervals(study, gain, lost, verdict, kept):
+    config, results = eight_seeds(study, gain, lost)
+    found = judged(config, results, declaration(config))
+    (one,), (claim,) = found["contrasts"].values(), found["keeps"].values()
+    assert one["verdict"] == verdict and one["mean"] == pytest.approx(gain)
+    assert claim["kept"] == kept and claim["loss"] == pytest.approx(lost)
+    assert one["p_holm"] == pytest.approx(min(1.0, 2 * one["p"]))  # the claim was asked too
+    more = {"contrasts": {**declaration(config)["contrasts"], **{f"c{n}": ["a", "b"] for n in range(6)}}}
+    (of_eight,) = judged(config, results, declaration(config) | more)["contrasts"].values()
+    assert of_eight["p_holm"] == pytest.approx(min(1.0, 8 * one["p"]))  # what is not shown is not forgotten
+
+
+def test_what_was_not_asked_beforehand_gets_no_verdict(study):
+    config, results = eight_seeds(study, -0.1, 0.002)
+
+    def words(config, results, declared):
+        found = judged(config, results, declared)
+        return [
+            found["contrasts"]["imitation against teacher"]["verdict"],
+            *(claim["kept"] for claim in found["keeps"].values()),
+        ]
+
+    declared = declaration(config)
+    assert words(config, results, declared) == ["helps", "yes"]
+    assert words(config, results, {}) == ["exploratory"] * 2
+    assert words(config, results, declared | {"keeps": {}}) == ["helps", "exploratory"]
+    assert words(config, results, declared | {"seeds": [0, 1, 2, 3, 4]}) == ["exploratory"] * 2
+    assert words(config, results, declared | {"seeds": list(range(10))}) == [
+        "helps (8 of 10 seeds)",
+        "yes (8 of 10 seeds)",
+    ]
+    few = {
+        key: {"tests": {"shapes": {"worlds": dict(list(one["tests"]["shapes"]["worlds"].items())[:4])}}}
+        for key, one in results.items()
+    }
+    assert words(config, few, declared) == ["too few worlds"] * 2
+
+
+def eight_seeds(study, gain: float, lost: float):
+    """A row that errs e^gain as much as its teacher and loses a share of its a1, with noise between seeds."""
     seeds = tuple(range(8))
     config = load(study, StudyConfig, [f"seeds={list(seeds)}", "main_test=shapes"])
     config.keeps["the teacher's a1"].loss = 0.02
@@ -223,21 +307,7 @@ def test_verdicts_follow_from_the_intervals(study, gain, lost, verdict, kept):
         ("imitation", seed): result(0.2 + gain + noise[seed], 0.8 * (1 - lost - noise[seed]))
         for seed in seeds
     }
-    declared = {title: list(pair) for title, pair in config.contrasts.items()}
-    (one,) = _contrasts(config, results, declared).values()
-    (of_eight,) = _contrasts(config, results, declared | {f"c{n}": ["a", "b"] for n in range(7)}).values()
-    assert of_eight["p_holm"] == pytest.approx(min(1.0, 8 * one["p"]))  # the other seven are not forgotten
-    assert one["verdict"] == verdict and one["mean"] == pytest.approx(gain)
-    (claim,) = _keeps(config, results, to_dict(config.keeps)).values()
-    few = {
-        key: {"tests": {"shapes": {"worlds": dict(list(one["tests"]["shapes"]["worlds"].items())[:4])}}}
-        for key, one in results.items()
-    }
-    (unjudged,) = _contrasts(config, few, declared).values()
-    assert unjudged["verdict"] == "too few worlds"
-    (late,) = _keeps(config, results, {}).values()
-    assert late["kept"] == "exploratory"
-    assert claim["kept"] == kept and claim["loss"] == pytest.approx(lost)
+    return config, results
 
 
 def test_every_row_runs_with_its_best_try_on_the_validation_set(study, tmp_path):
@@ -260,6 +330,18 @@ def test_every_row_runs_with_its_best_try_on_the_validation_set(study, tmp_path)
     said.clear()
     assert compare(study, out, True, said.append)["tuning"] == summary["tuning"]
     assert said == ["3 of 3 runs have results"]
+    late = """
+  late:
+    config: base.yaml
+    overrides: ["method={name: response}", "teacher={name: run, path: ''}"]
+    teacher: teacher
+"""
+    study.write_text(study.read_text().replace("keeps:\n", late.lstrip("\n") + "keeps:\n"))
+    said.clear()
+    errors = compare(study, out, True, said.append)["tuning"]
+    assert errors[:3] == summary["tuning"] and len(errors) == 4
+    tried = {path.name.split("-")[0] for path in (out / "tuning" / "runs").iterdir()}
+    assert tried == {"teacher", "late"} and "0 of 3 runs have results" in said  # the best try of its teacher
 
 
 def test_a_try_that_diverges_is_not_the_best(study, tmp_path):
@@ -316,3 +398,9 @@ def test_pieces_of_a_clip_stand_for_worlds_where_there_are_few():
 def test_tries_that_differ_in_a_sign_alone_are_two():
     tuning = TuningConfig(tries=("loss.weight=-0.1", "loss.weight=0.1"), test=None)
     assert _name(tuning, "row", tuning.tries[0]) != _name(tuning, "row", tuning.tries[1])
+
+
+def test_rows_of_one_title_are_points_of_their_own():
+    row = {"title": "... with more", "tests": {"t": {"abs_rel": 0.1}}}
+    rows = {name: {**row, "total_seconds": float(seconds)} for seconds, name in enumerate("abc")}
+    assert study_figure({"rows": rows, "judged_on": "t"}).count("<circle") == 3

@@ -101,7 +101,7 @@ def loop_structural(pred, target, valid):
                     for name, value in (("a", p), ("b", t), ("aa", p * p), ("bb", t * t), ("ab", p * t)):
                         sums[name] += weight * value
             var_a, var_b = abs(sums["aa"] - sums["a"] ** 2), abs(sums["bb"] - sums["b"] ** 2)
-            cov = abs(sums["ab"] - sums["a"] * sums["b"])
+            cov = sums["ab"] - sums["a"] * sums["b"]
             likeness = (2 * sums["a"] * sums["b"] + 1e-4) * (2 * cov + 9e-4)
             values.append(1 - likeness / ((sums["a"] ** 2 + sums["b"] ** 2 + 1e-4) * (var_a + var_b + 9e-4)))
     return mean(values)
@@ -160,3 +160,10 @@ def test_what_each_loss_forgives():
     shifted = 1 / (0.4 / target + 0.7)
     assert affine_invariant(shifted, target).item() == pytest.approx(0, abs=1e-9)
     assert structural(1000 * pred, 1000 * target).item() == pytest.approx(structural(pred, target).item())
+
+
+def test_relief_turned_inside_out_costs_more_than_none_but_in_the_papers_program():
+    bumps = torch.rand(1, 1, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 0.5
+    target, flat, inverted = 4 + 2 * bumps, torch.full_like(bumps, 4.0), 4 - 2 * bumps
+    assert structural(inverted, target) > structural(flat, target) > structural(target, target)
+    assert structural(inverted, target, normalise=False) < structural(flat, target, normalise=False)

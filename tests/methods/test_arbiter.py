@@ -9,7 +9,8 @@ from method_parts import FixedTeacher, frames_of
 
 from lumde.config import parse
 from lumde.data.augment import to_batch
-from lumde.engine.run import TrainConfig, train
+from lumde.engine.run import train
+from lumde.engine.run_config import TrainConfig
 from lumde.errors import ConfigError
 from lumde.geometry.alignment import find_motion
 from lumde.losses.arbiter import ArbiterConfig

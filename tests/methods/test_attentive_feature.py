@@ -1,5 +1,6 @@
 """The ghost decoder is copied once and stays; acclimation makes a teacher's features speak through it."""
 
+import pytest
 import torch
 from method_parts import FixedTeacher, TwoPasses, frames_of
 
@@ -7,10 +8,11 @@ from lumde.methods.attentive_feature import AttentiveFeature
 from lumde.nets.depth_small import DepthSmall
 
 
-def made(teacher=FixedTeacher, **options) -> AttentiveFeature:
+def made(teacher=FixedTeacher, net=None, **options) -> AttentiveFeature:
     torch.manual_seed(0)
     config = AttentiveFeature.Config(name="attentive_feature", **options)
-    return AttentiveFeature(config, DepthSmall(DepthSmall.Config(size="tiny", scales=1)), teacher())
+    student = DepthSmall(DepthSmall.Config(size="tiny", scales=1, **(net or {})))
+    return AttentiveFeature(config, student, teacher())
 
 
 def test_phases_begin_at_their_steps():
@@ -64,3 +66,14 @@ def test_labels_of_several_passes_are_learned_and_their_holes_are_not():
         terms["feature"].isfinite()
         and method.terms({"main": frames}, "acclimate", 1)["acclimation"].isfinite()
     )
+
+
+@pytest.mark.parametrize(("bins", "maps"), [(0, 5), (16, 4)])
+def test_only_maps_that_the_decoder_reads_are_adapted(bins, maps):
+    """A head of bins ends before the finest map: an adapter of that one would stay as it was drawn."""
+    method = made(ghost_step=0, feature_step=1, net={"bins": bins, "local_global": True}).train()
+    method.terms({"main": frames_of(2)}, "acclimate", 0)["acclimation"].backward()
+    assert len(method.adapters) == maps
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in method.adapters.parameters())
+    method.terms({"main": frames_of(2)}, "student", 1)["feature"].backward()
+    assert method.student.down[0].halve[0].weight.grad is not None

@@ -7,7 +7,9 @@ import torch
 from method_parts import FixedTeacher, frames_of
 
 from lumde.data import DATASETS
-from lumde.engine.run import _checked, _require_fit, load_config
+from lumde.engine.fit import require_fit
+from lumde.engine.run import _checked
+from lumde.engine.run_config import load_config
 from lumde.errors import ConfigError
 from lumde.methods.data_free import DataFree, mixed
 from lumde.nets.depth_small import DepthSmall
@@ -70,15 +72,15 @@ def test_a_teacher_without_statistics_is_refused_unless_nothing_is_repainted():
     config = load_config(package_file("configs", "data_free", ".yaml"), [])
     student = DepthSmall(DepthSmall.Config(size="tiny"))
     with pytest.raises(ConfigError, match="does not give statistics"):
-        _require_fit(config, DataFree(DataFree.Config(name="data_free"), student, Plain()), Plain())
+        require_fit(config, DataFree(DataFree.Config(name="data_free"), student, Plain()), Plain())
     config.teacher = RunTeacher.Config(path="x", cache="maps")
     with pytest.raises(ConfigError, match=r"teacher.cache: not for data_free, whose pictures change"):
-        _require_fit(
+        require_fit(
             config, DataFree(DataFree.Config(name="data_free"), student, FixedTeacher()), FixedTeacher()
         )
     config.teacher = None
     plain = DataFree(DataFree.Config(name="data_free", transform=False), student, Plain())
-    _require_fit(config, plain, Plain())
+    require_fit(config, plain, Plain())
     assert not list(plain.trainable("generator"))
 
 

@@ -81,6 +81,19 @@ def test_labels_take_their_share_and_leave_the_scale_to_a_relative_teacher():
     torch.testing.assert_close(scaled, terms["label"])
 
 
+def test_pictures_without_labels_learn_from_the_teacher_in_full():
+    frames, method = frames_of(2), made(label_weight=0.25).eval()
+    first = frames.first(1)
+    both = made().eval().terms({"main": frames}, "student", 0)["imitation"]
+    one = made().eval().terms({"main": first}, "student", 0)["imitation"]
+    frames.depth = frames.depth.clone()
+    frames.depth[1] = 0
+    terms = method.terms({"main": frames}, "student", 0)
+    torch.testing.assert_close(terms["imitation"], both - 0.25 * one / 2)  # both pictures have as many pixels
+    alone = method.terms({"main": first}, "student", 0)["label"]
+    torch.testing.assert_close(terms["label"], alone / 2)
+
+
 def test_three_terms_are_taken_in_nominal_metres():
     """The teacher's scale is arbitrary: ten times the depth of both costs the same."""
     method, frames = made(loss="three_term").eval(), frames_of(2)

@@ -39,7 +39,7 @@ def test_nothing_to_plot_is_nothing():
 
 
 def test_points_are_numbered_as_the_legend_is():
-    text = scatter_plot({"near": (1.0, 2.0), "far <b>": (3.0, 4.0)}, "x", "y")
+    text = scatter_plot([("near", 1.0, 2.0), ("far <b>", 3.0, 4.0)], "x", "y")
     drawing, _, legend = text.partition("</svg>")
     root = ElementTree.fromstring(drawing + "</svg>")
     circles = [e for e in root if e.tag == "circle"]

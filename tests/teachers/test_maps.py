@@ -9,7 +9,8 @@ from method_parts import frames_of
 from PIL import Image
 
 from lumde.config import parse
-from lumde.engine.run import TrainConfig, train
+from lumde.engine.run import train
+from lumde.engine.run_config import TrainConfig
 from lumde.errors import ConfigError, DataError
 from lumde.media.depth_png import encode_depth
 from lumde.methods import METHODS

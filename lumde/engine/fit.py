@@ -1,0 +1,58 @@
+"""Whether the parts of a run fit each other, before any training."""
+
+from lumde.engine.run_config import TrainConfig
+from lumde.errors import ConfigError
+from lumde.losses.arbiter import LEAST_DIRECTIONS
+from lumde.methods.base import Method
+from lumde.nets.base import DepthNet
+from lumde.teachers import Teacher
+
+
+def require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -> None:
+    """Refuse sizes that the method cannot use, a teacher that lacks what it asks for or fits no student."""
+    sizes = config.augment.windows or ((config.snippets.height, config.snippets.width),)
+    if any(side % method.multiple for size in sizes for side in size):
+        raise ConfigError(
+            f"snippets: method {config.method.name} needs heights and widths that are multiples of "
+            f"{method.multiple}, found {sizes}"
+        )
+    if config.confidence and method.arbiter is None:
+        raise ConfigError("confidence: needs an arbiter, which doubts the teacher: set method.arbiter={}")
+    if method.arbiter is not None and len(config.snippets.offsets) < LEAST_DIRECTIONS:
+        raise ConfigError(
+            f"method.arbiter: needs {LEAST_DIRECTIONS} snippets.offsets: one source proves nothing"
+        )
+    if teacher is not None:
+        _require_fitting_teacher(config, method, teacher)
+
+
+def _require_fitting_teacher(config: TrainConfig, method: Method, teacher: Teacher) -> None:
+    if lacking := set(method.teacher_gives) - set(teacher.gives):
+        raise ConfigError(f"teacher: it does not give {', '.join(sorted(lacking))}, which this method needs")
+    unheard = [key for key in ("cache", "most_spread") if getattr(config.teacher, key, None)]
+    if unheard and "maps" not in method.teacher_gives:
+        raise ConfigError(
+            f"teacher.{unheard[0]}: not for {config.method.name}, whose pictures change; drop it"
+        )
+    stored = "depth" not in teacher.gives or bool(getattr(config.teacher, "cache", ""))
+    if stored and config.augment.windows:
+        raise ConfigError("augment.windows: stored maps show whole frames; leave windows away with them")
+    if teacher.affine and method.arbiter is not None:
+        raise ConfigError(
+            "method.arbiter: warps by true shapes, and this teacher's disparity has an unknown shift; drop it"
+        )
+    _require_same_range(config.student, teacher)
+
+
+def _require_same_range(student: DepthNet.Config, teacher: Teacher) -> None:
+    """What a sigmoid answers is told by its limits; bins lie where the teacher's depths do, within theirs."""
+    if teacher.depth_range is None:
+        return
+    (low, high), (nearest, farthest) = teacher.depth_range, student.limits
+    if getattr(student, "bins", 0) and nearest <= low and high <= farthest:
+        return
+    if (low, high) != (nearest, farthest):
+        raise ConfigError(
+            f"teacher: its depths run from {low} to {high}, the student's from {nearest} to {farthest}; "
+            f"set student.min_depth={low} student.max_depth={high}"
+        )
