@@ -73,7 +73,15 @@ def contrast_table(summary: Mapping[str, Any]) -> Table:
 
 def claim_table(summary: Mapping[str, Any]) -> Table:
     """How much of a1 is lost, with its interval, and whether the claim holds."""
-    return [{"claim": title, **one} for title, one in summary["keeps"].items()]
+    return [
+        {
+            "claim": title,
+            **{key: one[key] for key in ("loss", "from", "to", "at_most")},
+            "p (Holm)": one["p_holm"],
+            "kept": one["kept"],
+        }
+        for title, one in summary["keeps"].items()
+    ]
 
 
 def markdown(table: Table) -> str:
