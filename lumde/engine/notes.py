@@ -38,6 +38,11 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     with method.autocast(frames.image), torch.no_grad():
         depth = teacher.look(frames)
     notes += _doubts(teacher, depth, method.student.config.limits)
+    if teacher.affine and not method.leaves_shift:
+        notes.append(
+            "teacher: its disparity is right only up to a factor and a shift, and this loss learns both as "
+            "they are; response with method.loss=affine_invariant leaves them open"
+        )
     if state := teacher.state():
         write_json(file, state)
     return notes

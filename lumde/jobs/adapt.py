@@ -22,8 +22,8 @@ from lumde.engine.run_config import load_config
 from lumde.errors import DataError, Interrupted, UsageError
 from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey
 from lumde.files import require_unused, write_json
-from lumde.jobs.metres import scale_to_metres, scaled
-from lumde.models import DepthModel, load, save
+from lumde.jobs.metres import scale_to_metres
+from lumde.models import DepthModel, load, save, scaled
 from lumde.packaged import package_file
 from lumde.structures import FrameKey
 

@@ -1,7 +1,6 @@
 """Metres for a network that knows shapes only: the recorded motion of the camera sets its scale."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,8 +9,6 @@ from jaxtyping import Float
 from lumde.data.snippets import Snippets
 from lumde.errors import DataError
 from lumde.evaluators.parallax import Disparity, SnippetView, evenly, turned_error, view_error, view_of
-from lumde.models import DepthModel, build_net
-from lumde.structures import Unit
 
 MOST = 24  # snippets that are looked at
 TRIED = np.geomspace(0.02, 50, 41)  # factors, a quarter apart
@@ -39,16 +36,6 @@ def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
     finer = TRIED[best] * np.geomspace(TRIED[0] / TRIED[1], TRIED[1] / TRIED[0], FINER)
     fine = np.mean([_curve(*view, depth, finer) for view, depth in zip(views, depths, strict=True)], 0)
     return float(finer[fine.argmin()])
-
-
-def scaled(model: DepthModel, factor: float, unit: Unit) -> DepthModel:
-    """The same network with all depths multiplied, by way of its limits."""
-    own = model.config.net.architecture()  # it has its weights: where they began does not matter
-    net = replace(own, min_depth=own.min_depth * factor, max_depth=own.max_depth * factor)
-    config = replace(model.config, net=net, unit=unit)
-    copy = DepthModel(config, build_net(net))
-    copy.net.load_state_dict(model.net.state_dict())
-    return copy.eval()
 
 
 def _recorded(sample: dict[str, torch.Tensor]) -> tuple[SnippetView, Float[torch.Tensor, "n 4 4"]]:

@@ -106,6 +106,11 @@ class Method(nn.Module, ABC):
         return False
 
     @property
+    def leaves_shift(self) -> bool:
+        """Whether the loss asks for disparity only up to a factor and a shift."""
+        return False
+
+    @property
     def pose_net(self) -> nn.Module | None:
         """The pose network that training leaves behind, if any."""
         return None

@@ -69,15 +69,16 @@ class Imitator(Method):
     @property
     def unit(self) -> Unit:
         """The teacher's, unless the loss takes its scale out."""
-        return "relative" if self._leaves_shift else self.teacher.unit
+        return "relative" if self.leaves_shift else self.teacher.unit
 
     @property
     def affine(self) -> bool:
         """Where the loss or the teacher leaves the shift open."""
-        return self._leaves_shift or self.teacher.affine
+        return self.leaves_shift or self.teacher.affine
 
     @property
-    def _leaves_shift(self) -> bool:
+    def leaves_shift(self) -> bool:
+        """True for the one loss that fits factor and shift per picture."""
         return getattr(self.config, "loss", "") == "affine_invariant"
 
 

@@ -12,6 +12,7 @@ from lumde.models.folder import (
     write_model,
 )
 from lumde.models.model import DepthModel, DepthResult, ModelConfig, resize_disparity, resize_pictures
+from lumde.models.scaling import scaled
 
 __all__ = [
     "DepthModel",
@@ -26,6 +27,7 @@ __all__ = [
     "resize_disparity",
     "resize_pictures",
     "save",
+    "scaled",
     "shipped_models",
     "write_model",
 ]

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lumde.models import DepthModel, load, resize_disparity, resize_pictures
+from lumde.errors import ConfigError
+from lumde.models import DepthModel, load, resize_disparity, resize_pictures, scaled
 from lumde.teachers.base import Frozen, NetworkTeacherConfig, Teacher
 
 
@@ -30,12 +31,17 @@ class RunTeacher(Teacher):
         # Deviation of log depth between the passes above which a pixel teaches nothing; 0 = all pixels do.
         # 0.1 = passes a tenth apart. Not for data_free, whose pictures change.
         most_spread: float = 0.0
+        # Metres of one unit of its depth, where somebody measured that (a tape will do): the student then
+        # answers metres, within limits that are multiplied as well. 0 = as it is.
+        metres: float = 0.0
 
         def __post_init__(self) -> None:
             """Refuse sizes that show nothing."""
             if not self.sizes or not all(0.25 <= size <= 4 for size in self.sizes):
                 raise ValueError(f"sizes: one or more within 0.25..4, found {self.sizes}")
             passes = len(self.sizes) * (1 + self.flip)
+            if self.metres < 0:
+                raise ValueError(f"metres: of one unit of its depth, not negative, found {self.metres}")
             if self.most_spread < 0 or (self.most_spread and passes < 2):
                 raise ValueError(
                     "most_spread: at least 0, and two passes or more (sizes, flip) that can differ"
@@ -45,6 +51,8 @@ class RunTeacher(Teacher):
         """Load, verify and freeze."""
         super().__init__()
         model = load(Path(config.path))
+        if config.metres:
+            model = _in_metres(model, config.metres)
         self.config = config
         self.unit, self.affine = model.config.unit, model.config.affine
         self.depth_range = (model.net.config.min_depth, model.net.config.max_depth)
@@ -109,3 +117,11 @@ class RunTeacher(Teacher):
     def norm_layers(self) -> tuple[nn.BatchNorm2d, ...]:
         """Every BatchNorm of the network, in its order."""
         return tuple(module for module in self.model.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+def _in_metres(model: DepthModel, metres: float) -> DepthModel:
+    """The same network with its unit measured; ConfigError if it needs none, or a factor is not all."""
+    if model.config.unit == "metres" or model.config.affine:
+        why = "answers metres already" if model.config.unit == "metres" else "has an unknown shift too"
+        raise ConfigError(f"teacher.metres: this teacher {why}; drop it")
+    return scaled(model, metres, "metres")

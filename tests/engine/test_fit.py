@@ -1,7 +1,9 @@
 """Parts that do not fit each other are refused before any training, by the name of the key to change."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lumde.config import parse
 from lumde.engine.run import train
@@ -14,13 +16,32 @@ WORLDS = {"name": "synthetic", "families": ["rooms"], "worlds": 1, "frames": 4, 
 RESPONSE, LUMDE = {"name": "response"}, {"name": "adversarial", "video_weight": 0, "holistic_weight": 0}
 
 
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
+def saved(folder, **facts):
     torch.manual_seed(0)
     config = DepthSmall.Config(size="tiny", scales=1)
-    path = tmp_path_factory.mktemp("teacher") / "model"
-    save(DepthModel(ModelConfig(net=config, height=48, width=80), build_net(config)), path)
-    return {"name": "run", "path": str(path)}
+    save(
+        DepthModel(ModelConfig(net=config, height=48, width=80, **facts), build_net(config)), folder / "model"
+    )
+    return {"name": "run", "path": str(folder / "model")}
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("teacher"))
+
+
+def run_of(teacher, method, student=None, **more):
+    values = {
+        "method": method,
+        "student": {"name": "depth_small", "size": "tiny", "scales": 1, **(student or {})},
+        "teacher": teacher,
+        "data": WORLDS,
+        "snippets": {"height": 64, "width": 96},
+        "loader": {"batch": 2},
+        "loop": {"steps": 1},
+        **more,
+    }
+    return parse(values, TrainConfig)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +83,43 @@ def test_what_does_not_fit_is_refused(teacher, tmp_path, method, student, more, 
 
 
 def test_without_pairs_of_features_any_size_will_do(teacher, tmp_path):
-    values = {
-        "method": {**LUMDE, "pair_weight": 0.0},
-        "student": {"name": "depth_small", "size": "tiny", "scales": 1},
-        "teacher": teacher,
-        "data": WORLDS,
-        "snippets": {"height": 48, "width": 80},
-        "loader": {"batch": 2},
-        "loop": {"steps": 1},
-    }
-    assert train(parse(values, TrainConfig), tmp_path / "run", quiet=True)["steps"] == 1
+    config = run_of(teacher, {**LUMDE, "pair_weight": 0.0}, snippets={"height": 48, "width": 80})
+    assert train(config, tmp_path / "run", quiet=True)["steps"] == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ({**RESPONSE, "arbiter": {}}, "method.arbiter: warps by true shapes"),
+        (
+            {**LUMDE, "video_weight": 1.0, "video": {"pose": {"name": "pose_small"}}},
+            "set method.video_weight=0",
+        ),
+    ],
+)
+def test_nothing_warps_by_a_disparity_with_an_unknown_shift(tmp_path, method, message):
+    with pytest.raises(ConfigError, match=message):
+        train(run_of(saved(tmp_path, affine=True), method), tmp_path / "run", quiet=True)
+
+
+def test_bins_lie_within_any_range_that_holds_the_teachers(teacher, tmp_path):
+    bins = {"bins": 8, "min_depth": 1e-3, "max_depth": 120.0}
+    train(run_of(teacher, {"name": "depth_probability"}, bins), tmp_path / "run", quiet=True)
+    for wrong in ({**bins, "bins": 0}, {**bins, "max_depth": 50.0}):
+        with pytest.raises(ConfigError, match="set student.min_depth=0.1"):
+            train(run_of(teacher, RESPONSE, wrong), tmp_path / "other", quiet=True)
+
+
+def test_photographs_beside_video_need_no_neighbours(teacher, tmp_path):
+    (tmp_path / "photographs").mkdir()
+    for i in range(3):
+        picture = np.random.default_rng(i).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / "photographs" / f"{i}.png")
+    config = run_of(
+        teacher,
+        {**RESPONSE, "auxiliary_ratio": 1.0},
+        snippets={"height": 64, "width": 96, "neighbours": True},
+        streams={"auxiliary": {"name": "frames", "root": str(tmp_path / "photographs")}},
+    )
+    found = train(config, tmp_path / "run", quiet=True)["snippets"]
+    assert (found["main"]["usable"], found["auxiliary"]["usable"]) == (2, 3)

@@ -32,9 +32,9 @@ class Finds(Teacher):
         self.found = state["found"]
 
 
-def noted(teacher, folder):
+def noted(teacher, folder, **options):
     method = METHODS["response"](
-        parse({"name": "response"}, METHODS["response"].Config),
+        parse({"name": "response", **options}, METHODS["response"].Config),
         DepthSmall(DepthSmall.Config(size="tiny")),
         teacher,
     )
@@ -55,6 +55,14 @@ def test_terms_that_a_run_never_reaches_are_told():
 def test_what_a_teacher_found_stays_so_when_a_run_goes_on(tmp_path):
     for _ in range(2):
         assert noted(Finds(), tmp_path) == ["found 1"]
+
+
+def test_a_shift_that_is_learned_as_it_is_is_told(tmp_path):
+    teacher = Finds()
+    assert not any("shift" in note for note in noted(teacher, tmp_path))
+    teacher.affine = True
+    assert any("affine_invariant leaves them open" in note for note in noted(teacher, tmp_path))
+    assert not any("shift" in note for note in noted(teacher, tmp_path, loss="affine_invariant"))
 
 
 def test_depths_beyond_the_students_range_and_maps_upside_down_are_told(tmp_path):

@@ -10,7 +10,7 @@ from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.errors import DataError
 from lumde.geometry.pose import with_length_of
 from lumde.jobs import metres
-from lumde.jobs.metres import scale_to_metres, scaled
+from lumde.jobs.metres import scale_to_metres
 from lumde.media.cameras import Camera, write_camera
 from lumde.media.images import write_png
 from lumde.media.poses import write_tum
@@ -80,16 +80,6 @@ def test_poses_that_do_not_fit_are_refused(room, folder):
     still = np.tile(np.eye(4), (len(room.poses), 1, 1))
     with pytest.raises(DataError, match="do not fit the frames"):
         scale_to_metres(exact(room, 1.0), with_poses(folder, still))
-
-
-def test_a_scaled_model_answers_multiples(start):
-    model = load(start)
-    image = torch.rand(1, 3, 48, 64)
-    metric = scaled(model, 2.5, "metres")
-    assert metric.config.unit == "metres" and model.config.unit == "relative"
-    torch.testing.assert_close(2.5 * metric.disparity(image), model.disparity(image))
-    model.config.net.init = str(start)  # as that of a network which has just been trained from a start
-    torch.testing.assert_close(2.5 * scaled(model, 2.5, "metres").disparity(image), model.disparity(image))
 
 
 def test_adapting_to_a_posed_clip_answers_metres(room, folder, start, tmp_path, capsys):

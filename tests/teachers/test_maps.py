@@ -169,3 +169,12 @@ def test_a_damaged_header_is_a_data_error(tmp_path, depth):
     (tmp_path / "007.npy").write_bytes(data)
     with pytest.raises(DataError, match=r"007.npy: not a readable .npy file"):
         teacher(tmp_path).look(batch(["clip/007"]))
+
+
+def test_one_map_does_not_serve_frames_of_two_streams(tmp_path, depth):
+    np.save(tmp_path / "000.npy", depth)
+    model = teacher(tmp_path, affine=True)
+    assert model.affine and not teacher(tmp_path).affine  # nothing else tells it of bare maps
+    model.check(["kitchen/000"])
+    with pytest.raises(DataError, match="kitchen and photos; use a folder for each"):
+        model.check(["photos/000"])

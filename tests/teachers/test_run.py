@@ -1,11 +1,14 @@
 """Teachers do not change, whatever happens around them."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from lumde.errors import CheckpointError
-from lumde.models import DepthModel, ModelConfig, build_net, save
+from lumde.errors import CheckpointError, ConfigError
+from lumde.models import DepthModel, ModelConfig, build_net, load, save
 from lumde.nets import DepthSmall
 from lumde.registry import build
 from lumde.teachers import TEACHERS
@@ -96,3 +99,20 @@ def test_where_passes_differ_there_is_no_label(teacher):
     assert plain.labels(images).equal(plain.depth(images))
     with pytest.raises(ValueError, match="most_spread"):
         RunTeacher.Config(path=path, most_spread=0.1)
+
+
+def test_a_measured_unit_makes_it_a_teacher_of_metres(teacher, tmp_path):
+    def again(metres=0.0, **facts):
+        model, path = load(Path(teacher.config.path)), tmp_path / f"{metres} {facts}"
+        save(DepthModel(replace(model.config, **facts), model.net), path)
+        return RunTeacher(RunTeacher.Config(path=str(path), metres=metres))
+
+    images = torch.rand(2, 3, 32, 64)
+    relative, metric = again(unit="relative"), again(2.5, unit="relative")
+    assert (metric.unit, relative.unit) == ("metres", "relative")
+    torch.testing.assert_close(metric.depth(images), 2.5 * relative.depth(images))
+    assert metric.depth_range == pytest.approx([2.5 * end for end in relative.depth_range])
+    with pytest.raises(ConfigError, match="metres already"):
+        again(2.5)
+    with pytest.raises(ConfigError, match="unknown shift"):
+        again(2.5, unit="relative", affine=True)
