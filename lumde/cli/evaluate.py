@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="NAME", help="dataset (lumde list datasets)")
     parser.add_argument("--root", metavar="DIR", help="its folder; synthetic needs none")
     parser.add_argument("--split", metavar="LIST", help="published list by name, or a file")
-    parser.add_argument("--frames", metavar="A:B", help="only frames A to B-1 of each sequence")
+    parser.add_argument(
+        "--frames", metavar="A:B", help="only frames A to B-1 of each sequence; A:B,C:D = two ranges"
+    )
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="more of the dataset"
     )

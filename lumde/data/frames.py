@@ -20,7 +20,7 @@ from lumde.data.folder import (
     read_description,
     seconds_from_names,
 )
-from lumde.data.recorded import RecordedDataset, list_images, parse_range
+from lumde.data.recorded import RecordedDataset, list_images, parse_range, parse_ranges
 from lumde.errors import ConfigError, DataError
 from lumde.media.cameras import Camera, assumed_camera, read_camera
 from lumde.media.depth_png import read_depth
@@ -64,7 +64,7 @@ class Frames(RecordedDataset):
         name: str = "frames"
         root: str
         sequences: tuple[str, ...] = ()  # () = all
-        frames: str = ""  # range A:B of each sequence, B excluded; neighbours stay within it
+        frames: str = ""  # ranges A:B,C:D of each sequence, B and D excluded; neighbours stay within them
         split: str = ""  # a list of dataset.yaml's `splits`, instead of the two above
 
     def __init__(self, config: Config) -> None:
@@ -119,7 +119,8 @@ class Frames(RecordedDataset):
         """Sequences and ranges of their frames, as the config asks."""
         if not self.config.split:
             wanted = self.config.sequences or tuple(folders)
-            return [(_known(name, folders), parse_range(self.config.frames)) for name in wanted]
+            parts = parse_ranges(self.config.frames)
+            return [(_known(name, folders), part) for name in wanted for part in parts]
         if self.config.sequences or self.config.frames:
             raise ConfigError("split: cannot be combined with sequences or frames; it names both")
         splits = read_description(self.root, self.root).splits

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lumde.data.kitti_files import SIDES, matrix, metres_right, numbered, read_calibration, read_split_frames
-from lumde.data.recorded import RecordedDataset, list_images, parse_range
+from lumde.data.recorded import RecordedDataset, list_images, parse_ranges
 from lumde.data.splits import find_split
 from lumde.errors import ConfigError, DataError
 from lumde.files import inside, natural_key, read_text
@@ -32,7 +32,7 @@ class KittiOdometry(RecordedDataset):
         name: str = "kitti_odometry"
         root: str  # holds sequences/ and poses/
         sequences: tuple[str, ...] = ()  # e.g. ("00", "01"); () = all found, left camera
-        frames: str = ""  # range A:B of each sequence, B excluded
+        frames: str = ""  # ranges A:B,C:D of each sequence, B and D excluded
         split: str = ""  # a list in splits/kitti_odometry, or a file of lines `sequence frame side`
 
     def __init__(self, config: Config) -> None:
@@ -89,12 +89,13 @@ class KittiOdometry(RecordedDataset):
 
     def _all_targets(self) -> list[FrameKey]:
         found = [folder.name for folder in self.root.glob("sequences/*") if folder.is_dir()]
-        part = parse_range(self.config.frames)
+        parts = parse_ranges(self.config.frames)
         for name in self.config.sequences or sorted(found, key=natural_key):
             sequence = self._open(name, side=0)
             if sequence not in self.names:
                 raise DataError(f"{self.root / 'sequences' / name}: no pictures in image_2 or image_0")
-            self.names[sequence] = dict(list(self.names[sequence].items())[part])
+            numbered_names = list(self.names[sequence].items())
+            self.names[sequence] = dict(item for part in parts for item in numbered_names[part])
         return self.all_keys()
 
     def _open(self, name: str, side: int) -> str:

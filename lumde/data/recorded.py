@@ -52,6 +52,14 @@ def list_images(folder: Path) -> dict[str, Path]:
     return found
 
 
+def parse_ranges(text: str) -> list[slice]:
+    """Read ranges of frames with commas between them, `A:B,C:D`; ConfigError as `parse_range`."""
+    parts = text.split(",")
+    if len(parts) > 1 and not all(parts):
+        raise ConfigError(f"frames {text!r}: a range is missing beside a comma")
+    return [parse_range(part) for part in parts]
+
+
 def parse_range(text: str) -> slice:
     """Read a range `A:B` of frames, B excluded; either end may be missing.
 

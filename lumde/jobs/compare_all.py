@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -134,6 +135,7 @@ class StudyRuns:
                 self.say(f"{other}, seed {seed}: runs again, {name} is another one than it stood on")
                 del self.results[other, seed]
                 self._file(other, seed).unlink()
+                shutil.rmtree(run_folder(self.out, other, seed), ignore_errors=True)
                 self.left.append((other, seed))
                 self._run_again(other, seed)
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lumde.config import nearest, parse, to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.data.recorded import parse_range
+from lumde.data.recorded import parse_ranges
 from lumde.data.synthetic import Synthetic
 from lumde.engine.devices import pick_device
 from lumde.errors import DataError, UsageError
@@ -73,8 +73,8 @@ def open_dataset(
     given = {k: v for k, v in values.items() if v is not None} | dict(map(_option, options))
     dataset = build(DATASETS, parse(given, config_class))
     if frames and known.get("frames") is not str:
-        positions = range(sys.maxsize)[parse_range(frames)]
-        dataset.targets = [key for key in dataset.targets if key.position in positions]
+        chosen = [range(sys.maxsize)[part] for part in parse_ranges(frames)]
+        dataset.targets = [key for key in dataset.targets if any(key.position in part for part in chosen)]
     return dataset
 
 

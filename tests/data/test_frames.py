@@ -107,7 +107,10 @@ def test_natural_order_and_ranges(root):
     assert part.neighbour(part.targets[0], -1) is None and part.neighbour(part.targets[2], 1) is None
     assert part.neighbour(part.targets[0], 1).name == "f3"
     assert part.read(part.targets[0]).world_from_camera[0, 3] == 2  # poses count the whole sequence
-    for wrong in ("5:2", "a:b", "3", "-2:"):
+    two = open_frames(root, sequences=("a",), frames="0:2,4:")
+    assert names(two) == ["f0", "f1", "f4", "f5"]
+    assert two.neighbour(two.targets[1], 1) is None and two.neighbour(two.targets[2], 1).name == "f5"
+    for wrong in ("5:2", "a:b", "3", "-2:", "0:2,5", "0:2,"):
         with pytest.raises(ConfigError, match="frames"):
             open_frames(root, frames=wrong)
     with pytest.raises(DataError, match="no frame in range '90:'"):

@@ -137,7 +137,8 @@ def test_what_stood_on_a_lost_run_runs_again_if_that_is_another_one_now(study, t
     out, said = tmp_path / "out", []
     study.write_text(STUDY.replace("[0, 1]", "[0]"))
     compare(study, out, False, said.append)
-    shutil.rmtree(out / "runs")
+    shutil.rmtree(out / "runs" / "teacher-seed0")
+    (out / "runs" / "imitation-seed0" / "old").touch()
     (out / "results" / "started-seed0.json").unlink()
     file = out / "results" / "teacher-seed0.json"
     of_another_machine = json.loads(file.read_text())
@@ -148,6 +149,7 @@ def test_what_stood_on_a_lost_run_runs_again_if_that_is_another_one_now(study, t
     assert "1 of 3 runs have results" in said and any(
         text.startswith("imitation, seed 0: runs again") for text in said
     )
+    assert not (out / "runs" / "imitation-seed0" / "old").exists()
     assert {path.name for path in (out / "runs").iterdir()} == {
         "teacher-seed0",
         "imitation-seed0",
