@@ -99,7 +99,8 @@ def _tuned(
     study: StudyConfig, tuning: TuningConfig, opened: Opened, folder: Path, out: Path, say: Say
 ) -> Errors:
     """Errors of every row's tries, from an earlier start where nothing has changed since."""
-    file, about = out / "tuning.json", json.loads(json.dumps(to_dict(tuning))) | {"generator": VERSION}
+    file, about = out / "tuning.json", json.loads(json.dumps(to_dict(tuning)))
+    about |= {"generator": VERSION} | ({"values": study.values} if study.values else {})
     rows = {name: row_settings(study, name, folder) for name in study.rows}
     known = _known_tries(study, read_json(file), about, rows) if file.exists() else {}
     if len(known) == len(rows):

@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 
-from lumde.config import dump, parse_part, to_dict
+from lumde.config import dump, to_dict
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.errors import FAULTS, ConfigError, LumdeError, NumericsError, ResourceError, understood
 from lumde.files import read_json, write_json
 from lumde.jobs.compare_run import Run, completed, run_one, settings
 from lumde.jobs.study import (
+    ROOT,
     StudyConfig,
     ancestors,
     anonymous_config,
@@ -244,9 +245,7 @@ def row_settings(study: StudyConfig, name: str, folder: Path) -> dict[str, Any]:
 
 def tested_on(study: StudyConfig) -> dict[str, Any]:
     """What results are measured on: the tests, wherever recordings lie, and the state of the worlds."""
-    tests = {
-        name: to_dict(parse_part(value, DATASETS, f"tests.{name}")) for name, value in study.tests.items()
-    }
+    tests = {name: to_dict(config) for name, config in study.tests_at(ROOT).items()}
     return {"tests": _plain(tests), "generator": VERSION}
 
 

@@ -1,7 +1,7 @@
 """What a study is: rows, seeds, tests and contrasts, and the config of each of its runs."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,10 @@ class StudyConfig:
     keeps: dict[str, KeepsConfig] = field(default_factory=dict)  # title -> claim about a1
     tuning: TuningConfig | None = None  # None = rows run as they are written
     main_test: str = ""  # on which contrasts are judged; "" = the first
-    root: str = ""  # folder of recordings: what {root} in tests and overrides stands for
+    root: str = ""  # folder of recordings: what {root} in tests, tuning and overrides stands for
+    values: dict[str, str] = field(
+        default_factory=dict
+    )  # what other {names} there stand for, e.g. which frames
     at_once: int = 1  # runs side by side, each in a process; 0 = all in this one, where peak_mb tells less
 
     def __post_init__(self) -> None:
@@ -112,7 +115,11 @@ class StudyConfig:
 
     def test_configs(self) -> dict[str, Named]:
         """The data sets of its tests, by name."""
-        values = filled(self.tests, self.root)
+        return self.tests_at(self.root)
+
+    def tests_at(self, root: str) -> dict[str, Named]:
+        """The same, with recordings elsewhere."""
+        values = filled(self.tests, {"root": root, **self.values})
         return {name: parse_part(value, DATASETS, f"tests.{name}") for name, value in values.items()}
 
     @property
@@ -142,17 +149,21 @@ def _overrides(study: StudyConfig, name: str, seed: int, root: str, place: Calla
     row = study.rows[name]
     others = ((row.teacher, "teacher.path"), (row.start, "student.init"))
     paths = [f"{key}={json.dumps(place(other))}" for other, key in others if other]
-    given = (filled(text, root) for text in (*study.overrides, *row.overrides))
+    names = {"root": root, **study.values}
+    given = (filled(text, names) for text in (*study.overrides, *row.overrides))
     return [*given, f"loop.seed={seed}", *paths]
 
 
-def filled(value: Any, root: str) -> Any:
-    """Put the recordings' folder where {root} stands, in texts within lists and mappings too."""
+def filled(value: Any, names: Mapping[str, str]) -> Any:
+    """Put what names stand for where they stand, as {name}, in texts within lists and mappings too."""
     if isinstance(value, dict):
-        return {key: filled(inner, root) for key, inner in value.items()}
+        return {key: filled(inner, names) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(filled(inner, root) for inner in value)
-    return value.replace(ROOT, root) if isinstance(value, str) else value
+        return type(value)(filled(inner, names) for inner in value)
+    if isinstance(value, str):
+        for name, meant in names.items():
+            value = value.replace(f"{{{name}}}", meant)
+    return value
 
 
 def run_folder(out: Path, row: str, seed: int) -> Path:

@@ -237,8 +237,11 @@ def test_a_study_of_recordings_asks_where_they_are_and_forgets_it(study):
         "loop.steps=4",
         "loop.seed=3",
     )
+    study.write_text(study.read_text() + "values: {part: '0:40,110:250'}\n")
+    parts = load(study, StudyConfig, ["root=/r", "overrides=['data.frames={part}']"])
+    assert overrides_of(parts, "teacher", 3, Path("out"))[0] == "data.frames=0:40,110:250"
     values = {"a": ["{root}/b", 1], "c": ("{root}",)}
-    assert filled(values, "/r") == {"a": ["/r/b", 1], "c": ("/r",)}
+    assert filled(values, {"root": "/r"}) == {"a": ["/r/b", 1], "c": ("/r",)}
     for root in ("supervised", "tiny", "/r"):  # a folder's name may be part of anything
         found = anonymous_config(load(study, StudyConfig, [f"root={root}"]), "imitation", study.parent)
         assert (found.data.name, found.student.size, found.teacher.path) == ("frames", "tiny", "{teacher}")
