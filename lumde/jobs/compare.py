@@ -21,10 +21,10 @@ from lumde.files import (
     write_json,
     write_text,
 )
-from lumde.jobs.compare_all import Opened, Results, Say, StudyRuns, row_settings
+from lumde.jobs.compare_all import Opened, Results, Say, StudyRuns, row_settings, tested_on
 from lumde.jobs.compare_judge import declaration, judged
 from lumde.jobs.compare_run import completed
-from lumde.jobs.study import StudyConfig, TuningConfig, config_of
+from lumde.jobs.study import StudyConfig, TuningConfig, ancestors, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.lock import locked
 from lumde.registry import Named
@@ -71,7 +71,7 @@ def _compared(
     runs = StudyRuns(study, opened, folder, out, say)
     write_text(out / "study.yaml", text)  # the one that these results are of: another was refused
     results = runs.run()
-    trivial = {name: evaluate_trivial(dataset) for name, dataset in tests.items()}
+    trivial = _trivial(study, opened, tests, folder, out)
     summary = _summary(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
     write_study(out, summary)
@@ -83,6 +83,22 @@ def _with_truth(opened: Opened, name: str, config: Named) -> FrameDataset:
     if "depth" not in dataset.provides:
         raise ConfigError(f"tests.{name}: has no ground truth to test on")
     return dataset
+
+
+def _trivial(
+    study: StudyConfig, opened: Opened, tests: dict[str, FrameDataset], folder: Path, out: Path
+) -> dict[str, Any]:
+    """Trivial maps of what the first row learns from, where its depth is known, else of the test frames."""
+    file, first = out / "trivial.json", next(iter(study.rows))
+    about = tested_on(study) | {"maps_of": row_settings(study, first, folder)["data"]}
+    if file.exists() and (stored := read_json(file))["about"] == about:
+        found: dict[str, Any] = stored["rows"]
+        return found
+    learned = opened(config_of(study, first, folder, out).data)
+    training = learned if "depth" in learned.provides else None
+    rows = {name: evaluate_trivial(dataset, training=training) for name, dataset in tests.items()}
+    write_json(file, {"about": about, "rows": rows})
+    return rows
 
 
 def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:
@@ -160,10 +176,18 @@ def _summary(
         "judged_on": study.judged_on,
         "rows": rows,
         "trivial": trivial,
-        **judged(study, results, declared),
+        **judged(study, results, declared, _poorly_taught(study, rows, trivial)),
         "overrides": list(study.overrides),
         "tests": study.tests,
     }
+
+
+def _poorly_taught(study: StudyConfig, rows: dict[str, Any], trivial: dict[str, Any]) -> set[str]:
+    """Rows that stand on a teacher which is no better than a map that ignores the picture."""
+    least = min(metrics["abs_rel"] for metrics in trivial[study.judged_on].values())
+    teachers = {row.teacher for row in study.rows.values()} - {""}
+    poor = {name for name in teachers if rows[name]["tests"][study.judged_on]["abs_rel"] >= least}
+    return {name for name in study.rows if ancestors(study, name) & poor}
 
 
 def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What a study may say: contrasts and claims with intervals, and verdicts on those declared beforehand."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,7 @@ from lumde.jobs.study import KeepsConfig, StudyConfig
 from lumde.metrics.paired import Contrast, contrast, holm
 
 FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
+POOR = "its teacher is no better than a trivial map"
 SURE = 0.05  # p-value after Holm below which there is a verdict
 
 
@@ -28,13 +29,16 @@ def declaration(study: StudyConfig) -> dict[str, Any]:
     }
 
 
-def judged(study: StudyConfig, results: Results, declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def judged(
+    study: StudyConfig, results: Results, declared: Mapping[str, Any], poorly_taught: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
     """Contrasts and claims of a study.
 
     Args:
         study: whose results they are.
         results: of every row and seed.
         declared: what `declaration` answered before the first result; {} where nobody knows.
+        poorly_taught: rows whose teacher has nothing to teach: no verdict on them.
 
     Returns:
         `contrasts` and `keeps` by title: interval, p-value after Holm over all that was declared, contrasts
@@ -50,7 +54,11 @@ def judged(study: StudyConfig, results: Results, declared: Mapping[str, Any]) ->
     asked = {key for key in family if known and declared[key[0]][key[1]] == now[key[0]].get(key[1])}
     # Who declares eight and shows one has still looked at eight.
     adjusted = holm({key: p_values[key] if key in asked else 1.0 for key in family})
-    say = _Verdicts(asked, adjusted, _too_few(study, results), _interim(study, declared))
+    rows = {("contrasts", title): pair for title, pair in study.contrasts.items()}
+    rows |= {("keeps", title): (claim.row, claim.reference) for title, claim in study.keeps.items()}
+    few = _too_few(study, results)
+    unfit = {key: few or (POOR if set(pair) & set(poorly_taught) else "") for key, pair in rows.items()}
+    say = _Verdicts(asked, adjusted, unfit, _interim(study, declared))
     return {
         "contrasts": {
             title: {
@@ -78,9 +86,11 @@ def judged(study: StudyConfig, results: Results, declared: Mapping[str, Any]) ->
 class _Verdicts:
     """Puts a difference into a word, where that may be done."""
 
-    def __init__(self, asked: set[Any], adjusted: Mapping[Any, float], few: str, interim: str) -> None:
+    def __init__(
+        self, asked: set[Any], adjusted: Mapping[Any, float], unfit: Mapping[Any, str], interim: str
+    ) -> None:
         """What was declared, p-values after Holm, why there can be no verdict, and what it is based on."""
-        self.asked, self.adjusted, self.few, self.interim = asked, adjusted, few, interim
+        self.asked, self.adjusted, self.unfit, self.interim = asked, adjusted, unfit, interim
 
     def __call__(
         self, kind: str, title: str, one: Contrast, words: tuple[str, str, str], name: str
@@ -89,8 +99,8 @@ class _Verdicts:
         p_holm = self.adjusted.get((kind, title))
         if (kind, title) not in self.asked:
             word = "exploratory"
-        elif self.few:
-            word = self.few
+        elif self.unfit[kind, title]:
+            word = self.unfit[kind, title]
         else:
             word = words[2] if self.adjusted[kind, title] >= SURE else words[0 if one.mean < 0 else 1]
             word += self.interim

@@ -90,6 +90,8 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     }
     assert kept["loss"] == pytest.approx((a1["teacher"] - a1["imitation"]) / a1["teacher"])
     assert kept["from"] <= kept["loss"] <= kept["to"] and kept["kept"] == "too few seeds"
+    maps = json.loads((out / "trivial.json").read_text())
+    assert maps["about"]["maps_of"]["families"] == ["shapes"] and maps["rows"] == summary["trivial"]
     text = (out / "study.md").read_text()
     assert (
         "**Claims**" in text
@@ -295,6 +297,8 @@ def test_what_was_not_asked_beforehand_gets_no_verdict(study):
         "helps (8 of 10 seeds)",
         "yes (8 of 10 seeds)",
     ]
+    poor = judged(config, results, declared, {"imitation"})
+    assert "trivial" in poor["contrasts"]["imitation against teacher"]["verdict"]
     few = {
         key: {"tests": {"shapes": {"worlds": dict(list(one["tests"]["shapes"]["worlds"].items())[:4])}}}
         for key, one in results.items()
