@@ -37,6 +37,11 @@ def _require_fitting_teacher(config: TrainConfig, method: Method, teacher: Teach
     stored = "depth" not in teacher.gives or bool(getattr(config.teacher, "cache", ""))
     if stored and config.augment.windows:
         raise ConfigError("augment.windows: stored maps show whole frames; leave windows away with them")
+    if teacher.weighs and not method.weighs:
+        raise ConfigError(
+            "teacher.spread: weighs plain imitation alone (method response, loss log_l1); most_spread leaves "
+            "pixels out of any loss"
+        )
     if teacher.affine and method.arbiter is not None:
         raise ConfigError(
             "method.arbiter: warps by true shapes, and this teacher's disparity has an unknown shift; drop it"

@@ -10,9 +10,14 @@ from lumde.structures import WHOLE
 
 
 def masked_mean(
-    values: Float[Tensor, "*b h w"], valid: Bool[Tensor, "*b h w"] | None = None
+    values: Float[Tensor, "*b h w"],
+    valid: Bool[Tensor, "*b h w"] | None = None,
+    weight: Float[Tensor, "*b h w"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Average over valid pixels; without any, 0 with a zero gradient. None = all pixels."""
+    """Average over valid pixels, by weight; without any, 0 with a zero gradient. None = all, and alike."""
+    if weight is not None:
+        weight = weight if valid is None else torch.where(valid, weight, 0.0)
+        return torch.where(weight > 0, weight * values, 0.0).sum() / weight.sum().clamp(min=1e-6)
     if valid is None:
         return values.mean()
     return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)

@@ -14,6 +14,7 @@ def log_l1(
     pred_depth: Float[Tensor, "b 1 h w"],
     target_depth: Float[Tensor, "b 1 h w"],
     valid: Bool[Tensor, "b 1 h w"] | None = None,
+    weight: Float[Tensor, "b 1 h w"] | None = None,
 ) -> Float[Tensor, ""]:
     """Average |log pred - log target|: 0.1 means wrong by a factor of about 1.1.
 
@@ -21,9 +22,10 @@ def log_l1(
         pred_depth: metres, > 0.
         target_depth: in the unit of the prediction, 0 = no measurement.
         valid: further pixels to leave out; None = none.
+        weight: by which pixels are averaged, 0 to 1; None = alike.
     """
     difference, valid = _log_difference(pred_depth, target_depth, valid)
-    return masked_mean(difference.abs(), valid)
+    return masked_mean(difference.abs(), valid, weight)
 
 
 def aligned_log_l1(

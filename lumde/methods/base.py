@@ -79,6 +79,13 @@ class Method(nn.Module, ABC):
         depth, features = self.run(self.teacher.depth_and_features, frames.image)
         return *known_depth(depth, frames.mask), features
 
+    @torch.no_grad()
+    def certainty(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"] | None:
+        """How sure the teacher is of what `taught` answers; None = everywhere alike."""
+        assert self.teacher is not None
+        with self.autocast(frames.image):
+            return self.teacher.weights(frames)
+
     def enlarged_depths(
         self, output: DepthOutput, like: Float[Tensor, "b 1 h w"]
     ) -> list[Float[Tensor, "b 1 h w"]]:
@@ -103,6 +110,11 @@ class Method(nn.Module, ABC):
     @property
     def affine(self) -> bool:
         """Whether the student's disparity is right only up to a factor and a shift, as some teachers' is."""
+        return False
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the loss can take a teacher's pixels by weight."""
         return False
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -110,6 +111,7 @@ def imitation_terms(
     teacher: Float[Tensor, "b 1 h w"],
     valid: Bool[Tensor, "b 1 h w"] | None,
     unit: Unit,
+    weight: Float[Tensor, "b 1 h w"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Distances of a student's depths (one per scale, of the teacher's size) to the teacher's.
 
@@ -119,6 +121,7 @@ def imitation_terms(
         teacher: depth in `unit`, without gradient.
         valid: pixels that count; None = all.
         unit: of the teacher.
+        weight: how sure the teacher is, for log_l1 alone; None = everywhere alike.
     """
     metres: float | Tensor = 1.0
     if config.loss == "three_term" and unit != "metres":
@@ -126,7 +129,7 @@ def imitation_terms(
         middle = known.flatten(1).nanmedian(1).values.nan_to_num(1.0)
         metres = config.typical_depth / middle[:, None, None, None]
     depths = list(depths)
-    distance = LOSSES[config.loss]
+    distance = LOSSES[config.loss] if weight is None else partial(log_l1, weight=weight)
     terms = {"imitation": mean_of(distance(depth * metres, teacher * metres, valid) for depth in depths)}
     if config.gradient_weight:
         matched = mean_of(gradient_matching(depth, teacher, valid) for depth in depths)

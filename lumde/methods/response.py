@@ -58,6 +58,11 @@ class Response(Imitator):
         self.streams = ("main", "auxiliary") if config.auxiliary_ratio else ("main",)
 
     @property
+    def weighs(self) -> bool:
+        """Plain imitation does."""
+        return self.config.loss == "log_l1"
+
+    @property
     def begins(self) -> dict[str, int]:
         """An arbiter joins late."""
         return {"arbiter": self.arbiter.config.after_steps} if self.arbiter else {}
@@ -69,6 +74,8 @@ class Response(Imitator):
         taught = [self.look(part) for part in parts]
         teacher = torch.cat([depth for depth, _ in taught])
         valid = torch.cat([torch.ones_like(depth) > 0 if mask is None else mask for depth, mask in taught])
+        sure = [weight for part in parts if (weight := self.certainty(part)) is not None]
+        weight = torch.cat(sure) if sure else None
         output = self.run(self.student, torch.cat([part.jittered for part in parts]))
         depths = self.enlarged_depths(output, teacher)
         self.monitors = {"disp_std": output.disp.detach().flatten(1).std(1).mean()}
@@ -78,8 +85,8 @@ class Response(Imitator):
             valid = torch.cat([main, rest])  # only the main stream has neighbours
             self.monitors |= self.arbiter.monitors()
         if not self.config.label_weight:
-            return imitation_terms(self.config, depths, teacher, valid, self.teacher.unit)
-        return self._with_labels(frames, depths, teacher, valid)
+            return imitation_terms(self.config, depths, teacher, valid, self.teacher.unit, weight)
+        return self._with_labels(frames, depths, teacher, valid, weight)
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
         """Input, student, teacher, difference; where an arbiter last believed the teacher."""
@@ -99,17 +106,21 @@ class Response(Imitator):
         depths: list[Float[Tensor, "b 1 h w"]],
         teacher: Float[Tensor, "b 1 h w"],
         valid: Bool[Tensor, "b 1 h w"],
+        weight: Float[Tensor, "b 1 h w"] | None,
     ) -> dict[str, Float[Tensor, ""]]:
         """Pictures with labels share their weight between truth and teacher; the others are the teacher's."""
         truth, measured = self._measured(frames)
         labelled = torch.zeros(len(teacher), dtype=torch.bool, device=teacher.device)
         labelled[: len(frames.image)] = measured.flatten(1).any(1)
         terms: dict[str, Float[Tensor, ""]] = {}
-        for chosen, weight in ((labelled, 1 - self.config.label_weight), (~labelled, 1.0)):
+        for chosen, taught in ((labelled, 1 - self.config.label_weight), (~labelled, 1.0)):
             if chosen.any():
                 part = [depth[chosen] for depth in depths]
-                share = weight * chosen.float().mean()
-                found = imitation_terms(self.config, part, teacher[chosen], valid[chosen], self.teacher.unit)
+                share = taught * chosen.float().mean()
+                sure = None if weight is None else weight[chosen]
+                found = imitation_terms(
+                    self.config, part, teacher[chosen], valid[chosen], self.teacher.unit, sure
+                )
                 for name, term in found.items():
                     terms[name] = terms.get(name, 0) + share * term
         known = (self._to_truth(depth[: len(frames.image)], truth, measured) for depth in depths)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -51,7 +52,9 @@ class Teacher(nn.Module, ABC):
     unit: Unit = "relative"
     affine: bool = False  # its disparity is right only up to a factor and a shift
     depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
+    weighs: bool = False  # it is surer of some pixels than of others, and tells (`weights`)
     cached: MapCache | None = None
+    cached_weights: MapCache | None = None
     pictures: int = 0  # that it was told of
 
     def check(self, keys: Sequence[str]) -> None:
@@ -68,7 +71,11 @@ class Teacher(nn.Module, ABC):
         if not folder:
             return []
         self.cached = MapCache(Path(folder), self, self.facts())
-        return [self.cached.plan(self.pictures, images.shape[-2:])]
+        caches = [self.cached]
+        if self.weighs:
+            self.cached_weights = MapCache(Path(folder), self, f"{self.facts()} weights")
+            caches.append(self.cached_weights)
+        return [cache.plan(self.pictures, images.shape[-2:]) for cache in caches]
 
     def state(self) -> dict[str, Any]:
         """What was found out at `begin` and must stay so when a run goes on; plain values."""
@@ -97,6 +104,17 @@ class Teacher(nn.Module, ABC):
     def look(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"]:
         """Depth of a batch's clean frames; 0 where nothing is known."""
         return self.labels(frames.image) if self.cached is None else self.cached.look(frames, self.labels)
+
+    def certainty(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """How sure its labels are, above 0 to 1; asked only of teachers that weigh."""
+        return torch.ones_like(images[:, :1])
+
+    def weights(self, frames: FrameBatch) -> Float[Tensor, "b 1 h w"] | None:
+        """`certainty` of what `look` answers; None = all pixels alike."""
+        if not self.weighs:
+            return None
+        ask, cache = self.certainty, self.cached_weights
+        return ask(frames.image) if cache is None else cache.look(frames, ask)
 
     def depth_and_features(
         self, images: Float[Tensor, "b 3 h w"]

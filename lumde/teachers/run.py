@@ -31,6 +31,9 @@ class RunTeacher(Teacher):
         # Deviation of log depth between the passes above which a pixel teaches nothing; 0 = all pixels do.
         # 0.1 = passes a tenth apart. Not for data_free, whose pictures change.
         most_spread: float = 0.0
+        # Deviation of log depth between the passes at which a pixel weighs half as much as where they agree;
+        # 0 = all weigh alike. For plain imitation: response with loss log_l1.
+        spread: float = 0.0
         # Metres of one unit of its depth, where somebody measured that (a tape will do): the student then
         # answers metres, within limits that are multiplied as well. 0 = as it is.
         metres: float = 0.0
@@ -42,9 +45,10 @@ class RunTeacher(Teacher):
             passes = len(self.sizes) * (1 + self.flip)
             if self.metres < 0:
                 raise ValueError(f"metres: of one unit of its depth, not negative, found {self.metres}")
-            if self.most_spread < 0 or (self.most_spread and passes < 2):
+            spreads = (self.most_spread, self.spread)
+            if min(spreads) < 0 or (any(spreads) and passes < 2):
                 raise ValueError(
-                    "most_spread: at least 0, and two passes or more (sizes, flip) that can differ"
+                    "most_spread, spread: at least 0, and two passes or more (sizes, flip) that can differ"
                 )
 
     def __init__(self, config: Config) -> None:
@@ -53,7 +57,8 @@ class RunTeacher(Teacher):
         model = load(Path(config.path))
         if config.metres:
             model = _in_metres(model, config.metres)
-        self.config = config
+        self.config, self.weighs = config, config.spread > 0
+        self._last: tuple[Tensor, Tensor] | None = None  # pictures and what the passes answered
         self.unit, self.affine = model.config.unit, model.config.affine
         self.depth_range = (model.net.config.min_depth, model.net.config.max_depth)
         self.model = Frozen(model)
@@ -73,8 +78,20 @@ class RunTeacher(Teacher):
         sure = logs.std(0, correction=0) <= self.config.most_spread
         return torch.where(sure, logs.mean(0).exp(), 0.0)
 
+    def certainty(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """1 where the passes agree, 1/2 where they are the config's spread apart."""
+        spread = self._passes(images).log().std(0, correction=0)
+        return 1 / (1 + (spread / self.config.spread).square())
+
     def _passes(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "p b 1 h w"]:
-        """Depth of every pass."""
+        """Depth of every pass; labels and how sure they are come of the same ones."""
+        if not self.weighs:
+            return self._asked(images)
+        if self._last is None or self._last[0] is not images:
+            self._last = images, self._asked(images)
+        return self._last[1]
+
+    def _asked(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "p b 1 h w"]:
         passes = [self._pass(images, size) for size in self.config.sizes]
         if self.config.flip:
             passes += [self._pass(images.flip(-1), size).flip(-1) for size in self.config.sizes]
@@ -88,7 +105,7 @@ class RunTeacher(Teacher):
     def facts(self) -> str:
         """Sizes and mirroring of its passes, and how its network is fed."""
         fed = cast(DepthModel, self.model.net).config
-        passes = f"{self.config.sizes} {self.config.flip} {self.config.most_spread}"
+        passes = f"{self.config.sizes} {self.config.flip} {self.config.most_spread} {self.config.spread}"
         return f"{passes} {fed.net.architecture()} {fed.height} {fed.width} {fed.fit}"
 
     def _pass(self, images: Float[Tensor, "b 3 h w"], size: float) -> Float[Tensor, "b 1 h w"]:

@@ -58,6 +58,7 @@ def run_of(teacher, method, student=None, **more):
         ),
         (RESPONSE, {}, {"min_motion": 0.01}, "data.fresh brings others"),
         (RESPONSE, {}, {"cache": "maps"}, "teacher.cache: data.fresh brings other pictures"),
+        ({**RESPONSE, "loss": "three_term"}, {}, {"spread": 0.1}, "teacher.spread: weighs plain imitation"),
         (RESPONSE, {"max_depth": 4.0}, {}, r"set student.min_depth=0.1 student.max_depth=100"),
     ],
 )
@@ -65,6 +66,8 @@ def test_what_does_not_fit_is_refused(teacher, tmp_path, method, student, more, 
     def config():
         changes = {"min_motion", "cache"} & more.keys()
         cache = {"cache": str(tmp_path / more["cache"])} if "cache" in more else {}
+        if spread := more.pop("spread", 0):
+            cache |= {"spread": spread, "flip": True}
         return parse(
             {
                 "method": method,

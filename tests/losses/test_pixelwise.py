@@ -136,3 +136,19 @@ def test_nothing_measured_is_zero_with_a_zero_gradient(loss):
     value.backward()
     assert value == 0
     assert (pred.grad == 0).all()
+
+
+def test_weights_average_as_a_loop_does_and_zero_leaves_out():
+    pred, target, valid = inputs(2, 4, 3)
+    weight = torch.rand(pred.shape, dtype=pred.dtype, generator=torch.Generator().manual_seed(5))
+    weight[0, 0, 0] = 0
+    counted = list(counted_pixels(target, valid))
+    total = sum(weight[i].item() * abs(math.log(pred[i] / target[i])) for i in counted)
+    found = log_l1(pred, target, valid, weight)
+    assert found.item() == pytest.approx(total / sum(weight[i].item() for i in counted))
+    assert log_l1(pred, target, valid, torch.full_like(weight, 0.3)) == pytest.approx(
+        log_l1(pred, target, valid)
+    )
+    nothing = log_l1(pred.requires_grad_(), target, valid, torch.zeros_like(weight))
+    nothing.backward()
+    assert nothing.item() == 0 and not pred.grad.any()

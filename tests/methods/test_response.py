@@ -94,6 +94,19 @@ def test_pictures_without_labels_learn_from_the_teacher_in_full():
     torch.testing.assert_close(terms["label"], alone / 2)
 
 
+@pytest.mark.parametrize("label_weight", [0.0, 0.25])
+def test_a_pixel_of_no_weight_teaches_nothing(label_weight):
+    frames, method = frames_of(2), made(label_weight=label_weight).eval()
+    frames.depth[:, :, :, :32] = 0
+    left = torch.ones(2, 1, 32, 64)
+    left[..., 32:] = 0
+    method.teacher.weights = lambda frames: left
+    weighed = method.terms({"main": frames}, "student", 0)["imitation"]
+    method.teacher.weights = lambda frames: None
+    method.teacher.labels = lambda images: method.teacher.depth(images) * left
+    torch.testing.assert_close(weighed, method.terms({"main": frames}, "student", 0)["imitation"])
+
+
 def test_three_terms_are_taken_in_nominal_metres():
     """The teacher's scale is arbitrary: ten times the depth of both costs the same."""
     method, frames = made(loss="three_term").eval(), frames_of(2)

@@ -109,3 +109,16 @@ def test_maps_of_half_precision_are_no_answer_in_full(made):
         full = teacher.look(frames())
     assert teacher.asked == [3, 3] and not torch.equal(half, full)
     torch.testing.assert_close(full.log(), teacher.plain(frames().image).log(), atol=1e-4, rtol=0)
+
+
+def test_weights_are_kept_beside_the_maps(made):
+    teacher = made(flip=True, spread=0.05)
+    assert len(teacher.said) == 2
+    certain = teacher.certainty
+    teacher.certainty = lambda images: teacher.asked.append("weights") or certain(images)
+    with torch.no_grad():
+        plain = certain(frames().image)
+        for _ in range(2):
+            torch.testing.assert_close(teacher.weights(frames()), plain, atol=1e-4, rtol=1e-4)
+    assert teacher.asked == ["weights"]
+    assert made().look(frames()).shape == plain.shape  # another key: no weights are read as maps

@@ -11,6 +11,7 @@ from lumde.errors import CheckpointError, ConfigError
 from lumde.models import DepthModel, ModelConfig, build_net, load, save
 from lumde.nets import DepthSmall
 from lumde.registry import build
+from lumde.structures import FrameBatch
 from lumde.teachers import TEACHERS
 from lumde.teachers.base import Frozen
 from lumde.teachers.run import RunTeacher
@@ -116,3 +117,20 @@ def test_a_measured_unit_makes_it_a_teacher_of_metres(teacher, tmp_path):
         again(2.5)
     with pytest.raises(ConfigError, match="unknown shift"):
         again(2.5, unit="relative", affine=True)
+
+
+def test_where_passes_differ_labels_weigh_less(teacher):
+    images = torch.rand(2, 3, 32, 64)
+    logs = torch.stack([teacher.depth(images), teacher.depth(images.flip(-1)).flip(-1)]).log()
+    apart = (logs[0] - logs[1]).abs() / 2
+    scale = float(apart.median())
+    unsure = RunTeacher(RunTeacher.Config(path=teacher.config.path, flip=True, spread=scale))
+    asked, network = [], unsure.model.net.disparity
+    unsure.model.net.disparity = lambda pictures: asked.append(len(pictures)) or network(pictures)
+    batch = FrameBatch(images, images, torch.eye(3).expand(2, 3, 3))
+    torch.testing.assert_close(unsure.look(batch), logs.mean(0).exp())
+    torch.testing.assert_close(unsure.weights(batch), 1 / (1 + (apart / scale) ** 2))
+    assert asked == [2, 2]  # both answers come of the same two passes
+    assert teacher.weights(batch) is None
+    with pytest.raises(ValueError, match="spread"):
+        RunTeacher.Config(path="x", spread=0.1)
