@@ -158,11 +158,12 @@ def zero_shot_table() -> str:
     return table(rows, ("set", "abs_rel", "rmse", "a1", "constant", "best trivial"))
 
 
-def adapt_table() -> str:
+def adapt_table(run: str = "adapt") -> str:
     """Before and after adaptation, one clip per row: means over seeds, the change of each seed."""
     rows = []
     for name, title in ADAPT_ROWS.items():
-        if not (seeds := _adapted(name)):
+        files = [STORE / f"{run}_{name}.json", *sorted(STORE.glob(f"{run}_{name}_seed*.json"))]
+        if not (seeds := [_read(file.stem) for file in files if file.exists()]):
             continue
         mean = partial(_mean_of, seeds)
         before, after = mean("zero_shot", "abs_rel"), mean("after", "abs_rel")
@@ -183,12 +184,6 @@ def adapt_table() -> str:
             }
         )
     return table(rows, tuple(rows[0]))
-
-
-def _adapted(name: str) -> list[dict[str, Any]]:
-    """Results of one clip, seed 0 first."""
-    files = [STORE / f"adapt_{name}.json", *sorted(STORE.glob(f"adapt_{name}_seed*.json"))]
-    return [_read(file.stem) for file in files if file.exists()]
 
 
 def _mean_of(seeds: list[dict[str, Any]], part: str, key: str) -> float | None:
@@ -262,6 +257,7 @@ TABLES = {
     "zero-shot": zero_shot_table,
     "worlds": worlds_table,
     "adapt": adapt_table,
+    "adapt-5": partial(adapt_table, "adapt5"),
     "drive-0060": lambda: evaluation_table(DRIVE_ROWS),
 }
 

@@ -21,9 +21,10 @@ from lumde.files import (
     write_json,
     write_text,
 )
-from lumde.jobs.compare_all import Opened, Results, Say, StudyRuns, row_settings, tested_on
+from lumde.jobs.compare_all import Opened, StudyRuns
 from lumde.jobs.compare_judge import declaration, judged
 from lumde.jobs.compare_run import completed
+from lumde.jobs.compare_store import Results, Say, row_settings, tested_on
 from lumde.jobs.study import StudyConfig, TuningConfig, ancestors, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.lock import locked
@@ -70,8 +71,8 @@ def _compared(
         study = with_best(study, study.tuning, errors)
     runs = StudyRuns(study, opened, folder, out, say)
     write_text(out / "study.yaml", text)  # the one that these results are of: another was refused
-    results = runs.run()
     trivial = _trivial(study, opened, tests, folder, out)
+    results = runs.run()
     summary = _summary(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
     write_study(out, summary)
@@ -88,17 +89,24 @@ def _with_truth(opened: Opened, name: str, config: Named) -> FrameDataset:
 def _trivial(
     study: StudyConfig, opened: Opened, tests: dict[str, FrameDataset], folder: Path, out: Path
 ) -> dict[str, Any]:
-    """Trivial maps of what the first row learns from, where its depth is known, else of the test frames."""
+    """Trivial maps of what the first row learns from, of the test frames if nobody measured that."""
     file, first = out / "trivial.json", next(iter(study.rows))
     about = tested_on(study) | {"maps_of": row_settings(study, first, folder)["data"]}
     if file.exists() and (stored := read_json(file))["about"] == about:
         found: dict[str, Any] = stored["rows"]
         return found
     learned = opened(config_of(study, first, folder, out).data)
-    training = learned if "depth" in learned.provides else None
+    training = learned if _measured(learned) else None
     rows = {name: evaluate_trivial(dataset, training=training) for name, dataset in tests.items()}
     write_json(file, {"about": about, "rows": rows})
     return rows
+
+
+def _measured(dataset: FrameDataset) -> bool:
+    """Whether any frame has depth: a recording may have some that a range leaves out."""
+    return "depth" in dataset.provides and any(
+        dataset.read_fields(key, ("depth",)).depth is not None for key in dataset.targets
+    )
 
 
 def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """All runs of a study, teachers first; each leaves one small JSON file, and only what has none is run."""
 
-import json
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -15,28 +13,21 @@ from typing import Any
 
 import torch
 
-from lumde.config import dump, to_dict
+from lumde.config import dump
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
-from lumde.errors import FAULTS, ConfigError, LumdeError, NumericsError, ResourceError, understood
-from lumde.files import read_json, write_json
-from lumde.jobs.compare_run import Run, completed, run_one, settings
+from lumde.errors import FAULTS, LumdeError, NumericsError, ResourceError, understood
+from lumde.jobs.compare_run import Run, run_one
+from lumde.jobs.compare_store import Key, Results, Say, Store
 from lumde.jobs.study import (
-    ROOT,
     StudyConfig,
     ancestors,
-    anonymous_config,
     config_of,
-    order,
     overrides_of,
     row_config,
     run_folder,
 )
 from lumde.registry import Named, build
-from lumde.worlds import VERSION
-
-Say = Callable[[str], None]
-Results = dict[tuple[str, int], dict[str, Any]]  # by row and seed
 
 
 class Opened:
@@ -72,12 +63,7 @@ class StudyRuns:
         """
         self.study, self.opened, self.folder, self.out, self.say = study, opened, folder, out, say
         self.tests = {name: opened(config) for name, config in study.test_configs().items()}
-        self.settings = {name: row_settings(study, name, folder) for name in study.rows}
-        self.tested = tested_on(study)
-        found = self._found()
-        self.results = _without_lost(study, found, out)
-        self.lost = {key: found[key] for key in set(found) - set(self.results)}
-        self.left = [key for key in order(study) if key not in self.results]
+        self.store = Store(study, folder, out, say)
 
     def run(self, forgive: bool = False) -> Results:
         """Run what has no result yet; answers all results.
@@ -85,24 +71,25 @@ class StudyRuns:
         Args:
             forgive: a training that diverges has `failed` as its result, instead of ending the study.
         """
-        self.say(f"{len(self.results)} of {len(self.results) + len(self.left)} runs have results")
+        store = self.store
+        self.say(f"{len(store.results)} of {len(store.results) + len(store.left)} runs have results")
         if self.study.at_once:
             self._side_by_side(forgive)
-        while self.left:
-            key = next(key for key in self.left if self._ready(key))
-            self.left.remove(key)
-            self._finished(key, _outcome(partial(run_one, self._begun(key)), forgive))
-        return self.results
+        while ready := [key for key in store.left if self._ready(key)]:
+            self._finished(ready[0], _outcome(partial(run_one, self._begun(ready[0])), forgive))
+        return store.results
 
     def _side_by_side(self, forgive: bool) -> None:
-        running: dict[Any, tuple[tuple[str, int], _Child]] = {}
+        running: dict[Any, tuple[Key, _Child]] = {}
         try:
-            while self.left or running:
-                ready = [key for key in self.left if self._ready(key)]
+            while True:
+                begun = {key for key, _ in running.values()}
+                ready = [key for key in self.store.left if key not in begun and self._ready(key)]
                 for key in ready[: self.study.at_once - len(running)]:
-                    self.left.remove(key)
                     child = _Child(self._begun(key))
                     running[child.pipe] = key, child
+                if not running:
+                    return
                 for pipe in wait(list(running)):
                     key, child = running.pop(pipe)
                     self._finished(key, _outcome(child.result, forgive))
@@ -110,16 +97,12 @@ class StudyRuns:
             for _, child in running.values():
                 child.stop()
 
-    def _ready(self, key: tuple[str, int]) -> bool:
-        return all((other, key[1]) in self.results for other in self.study.rows[key[0]].stands_on)
+    def _ready(self, key: Key) -> bool:
+        return all((other, key[1]) in self.store.results for other in ancestors(self.study, key[0]))
 
-    def _finished(self, key: tuple[str, int], result: dict[str, Any]) -> None:
+    def _finished(self, key: Key, result: dict[str, Any]) -> None:
         name, seed = key
-        result |= {"config": self.settings[name], "tested": self.tested}
-        if key in self.lost and _plain(self.lost.pop(key)["tests"]) != _plain(result.get("tests")):
-            self._run_again(*key)
-        self.results[key] = result
-        write_json(self._file(name, seed), result)
+        self.store.keep(key, result)
         if "failed" in result:
             self.say(f"{name}, seed {seed}: {result['failed']}")
             return
@@ -129,41 +112,11 @@ class StudyRuns:
             f" after {result['seconds']:.0f} s"
         )
 
-    def _run_again(self, name: str, seed: int) -> None:
-        """What stood on a run that was lost, and is another one now, is of no use beside it."""
-        for other, row in self.study.rows.items():
-            if name in row.stands_on and (other, seed) in self.results:
-                self.say(f"{other}, seed {seed}: runs again, {name} is another one than it stood on")
-                del self.results[other, seed]
-                self._file(other, seed).unlink()
-                shutil.rmtree(run_folder(self.out, other, seed), ignore_errors=True)
-                self.left.append((other, seed))
-                self._run_again(other, seed)
-
-    def _file(self, name: str, seed: int) -> Path:
-        return self.out / "results" / f"{name}-seed{seed}.json"
-
-    def _found(self) -> Results:
-        """Results so far; ConfigError for one of another config or other tests."""
-        found = {}
-        for name, seed in order(self.study):
-            file = self._file(name, seed)
-            if not file.exists():
-                continue
-            result = found[name, seed] = read_json(file)
-            if completed(result["config"]) != self.settings[name]:
-                what = f"rows.{name}: has changed since it ran"
-            elif result.get("tested") != self.tested:
-                what = f"tests: rows.{name} ran on others, or with another generator of worlds"
-            else:
-                continue
-            raise ConfigError(f"{what}; give it a new name, or remove {self.out}/*/{name}-seed*")
-        return found
-
-    def _begun(self, key: tuple[str, int]) -> Run:
+    def _begun(self, key: Key) -> Run:
         """What one process is to do."""
         name, seed = key
         self.say(f"{name}, seed {seed} ...")
+        self.store.clear_way(key)
         study, row = self.study, self.study.rows[name]
         at_once = max(1, study.at_once)
         return Run(
@@ -173,7 +126,7 @@ class StudyRuns:
             tests=self.tests,
             data=self.opened(config_of(study, name, self.folder, self.out).data),
             teacher=run_folder(self.out, row.teacher, seed) if row.teacher else None,
-            seconds_before=float(sum(self.results[o, seed]["seconds"] for o in ancestors(study, name))),
+            seconds_before=float(sum(self.store.results[o, seed]["seconds"] for o in ancestors(study, name))),
             threads=max(1, torch.get_num_threads() // at_once),
         )
 
@@ -236,31 +189,3 @@ def _end_with(study: BaseProcess | None) -> None:
     if study is not None:
         study.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def row_settings(study: StudyConfig, name: str, folder: Path) -> dict[str, Any]:
-    """What all seeds of a row share."""
-    return settings(anonymous_config(study, name, folder))
-
-
-def tested_on(study: StudyConfig) -> dict[str, Any]:
-    """What results are measured on: the tests, wherever recordings lie, and the state of the worlds."""
-    tests = {name: to_dict(config) for name, config in study.tests_at(ROOT).items()}
-    return {"tests": _plain(tests), "generator": VERSION}
-
-
-def _plain(value: Any) -> Any:
-    """As JSON gives it back."""
-    return json.loads(json.dumps(value))
-
-
-def _without_lost(study: StudyConfig, found: Results, out: Path) -> Results:
-    """Results but those of runs that are gone (results were copied alone) and that open rows stand on."""
-    kept = dict(found)
-    for name, seed in reversed(list(order(study))):  # what stands on others comes after them
-        if (name, seed) in kept:
-            continue
-        for other in study.rows[name].stands_on:
-            if not (run_folder(out, other, seed) / "model").is_dir():
-                kept.pop((other, seed), None)
-    return kept

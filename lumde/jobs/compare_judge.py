@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lumde.config import to_dict
-from lumde.jobs.compare_all import Results
 from lumde.jobs.compare_run import FEWEST_WORLDS
+from lumde.jobs.compare_store import Results
 from lumde.jobs.study import KeepsConfig, StudyConfig
 from lumde.metrics.paired import Contrast, contrast, holm
 
@@ -96,13 +96,13 @@ class _Verdicts:
         self, kind: str, title: str, one: Contrast, words: tuple[str, str, str], name: str
     ) -> dict[str, Any]:
         """`name`: the word for a difference below zero, above it, or neither; and its p-value."""
-        p_holm = self.adjusted.get((kind, title))
-        if (kind, title) not in self.asked:
+        p_holm = self.adjusted[kind, title] if (kind, title) in self.asked else None
+        if p_holm is None:
             word = "exploratory"
         elif self.unfit[kind, title]:
             word = self.unfit[kind, title]
         else:
-            word = words[2] if self.adjusted[kind, title] >= SURE else words[0 if one.mean < 0 else 1]
+            word = words[2] if p_holm >= SURE else words[0 if one.mean < 0 else 1]
             word += self.interim
         return {"p_holm": p_holm, name: word}
 

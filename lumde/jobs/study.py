@@ -85,16 +85,25 @@ class StudyConfig:
             raise ValueError("seeds: at least one, each once")
         if not self.rows or not self.tests or self.at_once < 0:
             raise ValueError("rows and tests must not be empty, at_once at least 0")
-        texts = (self.overrides, self.tests, *(row.overrides for row in self.rows.values()))
         if self.tuning and (self.tuning.seed in self.seeds or self.tuning.test in self.tests.values()):
             raise ValueError("tuning: its seed and its validation set must not be the study's")
-        if not self.root and any(ROOT in json.dumps(text) for text in texts):
-            raise ValueError("root: missing; this study needs recordings, say where: root=FOLDER")
+        self._check_names()
         self._check_rows()
         if (asked := len(self.contrasts) + len(self.keeps)) > MOST_CONTRASTS:
             raise ValueError(f"contrasts and keeps: at most {MOST_CONTRASTS} in all, found {asked}")
         if self.main_test and self.main_test not in self.tests:
             raise ValueError(f"main_test: no test {self.main_test!r}")
+
+    def _check_names(self) -> None:
+        """Every {name} means something, and every meaning is asked for."""
+        tuning = (self.tuning.test, self.tuning.overrides) if self.tuning else ()
+        rows = [row.overrides for row in self.rows.values()]
+        texts = json.dumps([self.overrides, self.tests, rows, tuning])
+        if not self.root and ROOT in texts:
+            raise ValueError("root: missing; this study needs recordings, say where: root=FOLDER")
+        for name in self.values:
+            if name == "root" or f"{{{name}}}" not in texts:
+                raise ValueError(f"values.{name}: {{{name}}} stands in no text of this study")
 
     def _check_rows(self) -> None:
         """Teachers and starts stand before the rows that need them; contrasts name rows."""

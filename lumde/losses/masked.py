@@ -29,6 +29,12 @@ def neighbours_valid(valid: Bool[Tensor, "*b h w"], axis: int) -> Bool[Tensor, "
     return valid.narrow(axis, 0, length) & valid.narrow(axis, 1, length)
 
 
+def lighter_end(weight: Float[Tensor, "*b h w"], axis: int) -> Float[Tensor, "..."]:
+    """The smaller weight of the two pixels of each step along `axis`."""
+    length = weight.shape[axis] - 1
+    return torch.minimum(weight.narrow(axis, 0, length), weight.narrow(axis, 1, length))
+
+
 def measured(
     target_depth: Float[Tensor, "b 1 h w"], valid: Bool[Tensor, "b 1 h w"] | None
 ) -> Bool[Tensor, "b 1 h w"]:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lumde.losses.masked import masked_mean, measured, neighbours_valid
+from lumde.losses.masked import lighter_end, masked_mean, measured, neighbours_valid
 
 
 def log_l1(
@@ -64,11 +64,12 @@ def gradient_matching(
     target_depth: Float[Tensor, "b 1 h w"],
     valid: Bool[Tensor, "b 1 h w"] | None = None,
     scales: int = 4,
+    weight: Float[Tensor, "b 1 h w"] | None = None,
 ) -> Float[Tensor, ""]:
     """Penalise steps of the log depth difference, so that edges sit where the target's are.
 
     Every second pixel is left out from one scale to the next; a common factor between the maps costs nothing.
-    Arguments as in `log_l1`; scales too small to hold a step add nothing.
+    Arguments as in `log_l1`; a step weighs as its lighter end. Scales too small to hold a step add nothing.
 
     Source: Li and Snavely 2018, arXiv:1804.00607, sec. 4 (eq. 4). Averaging over steps and over `scales`,
     rather than summing, is ours: the value then hardly depends on either.
@@ -78,8 +79,11 @@ def gradient_matching(
     for scale in range(scales):
         coarse = difference[..., :: 2**scale, :: 2**scale]
         coarse_valid = valid[..., :: 2**scale, :: 2**scale]
+        lighter = None if weight is None else weight[..., :: 2**scale, :: 2**scale]
         for axis in (2, 3):
-            total = total + masked_mean(coarse.diff(dim=axis).abs(), neighbours_valid(coarse_valid, axis))
+            of_step = None if lighter is None else lighter_end(lighter, axis)
+            steps = coarse.diff(dim=axis).abs()
+            total = total + masked_mean(steps, neighbours_valid(coarse_valid, axis), of_step)
     return total / scales
 
 

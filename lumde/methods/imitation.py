@@ -121,7 +121,7 @@ def imitation_terms(
         teacher: depth in `unit`, without gradient.
         valid: pixels that count; None = all.
         unit: of the teacher.
-        weight: how sure the teacher is, for log_l1 alone; None = everywhere alike.
+        weight: how sure the teacher is, for log_l1 and gradients alone; None = everywhere alike.
     """
     metres: float | Tensor = 1.0
     if config.loss == "three_term" and unit != "metres":
@@ -132,6 +132,6 @@ def imitation_terms(
     distance = LOSSES[config.loss] if weight is None else partial(log_l1, weight=weight)
     terms = {"imitation": mean_of(distance(depth * metres, teacher * metres, valid) for depth in depths)}
     if config.gradient_weight:
-        matched = mean_of(gradient_matching(depth, teacher, valid) for depth in depths)
+        matched = mean_of(gradient_matching(depth, teacher, valid, weight=weight) for depth in depths)
         terms["gradient"] = config.gradient_weight * matched
     return terms

@@ -71,10 +71,10 @@ class Response(Imitator):
         """Distance to the teacher on all pictures, distance to the truth on the labelled ones."""
         frames = batch["main"]
         parts = self._parts(batch)
-        taught = [self.look(part) for part in parts]
-        teacher = torch.cat([depth for depth, _ in taught])
-        valid = torch.cat([torch.ones_like(depth) > 0 if mask is None else mask for depth, mask in taught])
-        sure = [weight for part in parts if (weight := self.certainty(part)) is not None]
+        taught = [(*self.look(part), self.certainty(part)) for part in parts]
+        teacher = torch.cat([depth for depth, *_ in taught])
+        valid = torch.cat([torch.ones_like(depth) > 0 if mask is None else mask for depth, mask, _ in taught])
+        sure = [weight for *_, weight in taught if weight is not None]
         weight = torch.cat(sure) if sure else None
         output = self.run(self.student, torch.cat([part.jittered for part in parts]))
         depths = self.enlarged_depths(output, teacher)

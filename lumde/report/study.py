@@ -24,7 +24,8 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
     )
     sections = {name: ("", table) for name, table in tables.items()} | {
         "Contrasts": (
-            f"judged on {summary['judged_on']}; exploratory = asked after the first result",
+            f"judged on {summary['judged_on']}; exploratory = asked after the first result, or of seeds that "
+            "were not declared",
             contrast_table(summary),
         ),
         "Claims": ("share of the reference's a1 that is lost", claim_table(summary)),

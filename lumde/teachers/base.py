@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lumde.registry import Named
 from lumde.structures import FrameBatch, Unit
-from lumde.teachers.cache import MapCache
+from lumde.teachers.cache import MapCache, plan_caches
 
 
 @dataclass(kw_only=True)
@@ -51,7 +51,9 @@ class Teacher(nn.Module, ABC):
     gives: tuple[str, ...] = ("maps", "depth")
     unit: Unit = "relative"
     affine: bool = False  # its disparity is right only up to a factor and a shift
-    depth_range: tuple[float, float] | None = None  # of its output; the student's must equal it
+    depth_range: tuple[float, float] | None = (
+        None  # of its output; the student's must equal it, or hold it with bins
+    )
     weighs: bool = False  # it is surer of some pixels than of others, and tells (`weights`)
     cached: MapCache | None = None
     cached_weights: MapCache | None = None
@@ -73,9 +75,9 @@ class Teacher(nn.Module, ABC):
         self.cached = MapCache(Path(folder), self, self.facts())
         caches = [self.cached]
         if self.weighs:
-            self.cached_weights = MapCache(Path(folder), self, f"{self.facts()} weights")
+            self.cached_weights = MapCache(Path(folder), self, f"{self.facts()} {self.weight_facts()}")
             caches.append(self.cached_weights)
-        return [cache.plan(self.pictures, images.shape[-2:]) for cache in caches]
+        return [plan_caches(caches, self.pictures, images.shape[-2:])]
 
     def state(self) -> dict[str, Any]:
         """What was found out at `begin` and must stay so when a run goes on; plain values."""
@@ -87,6 +89,10 @@ class Teacher(nn.Module, ABC):
     def facts(self) -> str:
         """All that decides its answers beside its weights."""
         return type(self).__name__
+
+    def weight_facts(self) -> str:
+        """All that decides how sure it says it is, beside `facts`."""
+        return "weights"
 
     @property
     def one_pass(self) -> bool:

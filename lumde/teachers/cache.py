@@ -50,15 +50,17 @@ class MapCache:
         depth = torch.from_numpy(np.stack([found for found in maps if found is not None]))[:, None]
         return frames.mirrored(depth.to(frames.image.device))
 
-    def plan(self, pictures: int, size: Sequence[int]) -> str:
-        """What the cache of so many pictures will need; ResourceError if the disk has not that much."""
-        there = sum(1 for _ in self.folder.glob("*/*/*.safetensors")) if self.folder.is_dir() else 0
-        each = size[0] * size[1] * 2 + OVERHEAD
-        require_space(self.folder, max(0, pictures - there) * each)
-        return (
-            f"teacher: its maps are kept in {self.folder} ({there} are there; {pictures} pictures need "
-            f"{pictures * each / (1 << 20):,.1f} MiB)"
-        )
+
+def plan_caches(caches: Sequence[MapCache], pictures: int, size: Sequence[int]) -> str:
+    """What the maps of so many pictures will need; ResourceError if the disk has not that much."""
+    there = [sum(1 for _ in cache.folder.glob("*/*/*.safetensors")) for cache in caches]
+    each = size[0] * size[1] * 2 + OVERHEAD
+    require_space(caches[0].folder, sum(max(0, pictures - count) for count in there) * each)
+    folders = " and ".join(str(cache.folder) for cache in caches)
+    return (
+        f"teacher: its maps are kept in {folders} ({min(there)} are there; {pictures} pictures need "
+        f"{len(caches) * pictures * each / (1 << 20):,.1f} MiB)"
+    )
 
 
 def _path(folder: Path, picture: UInt8[np.ndarray, "3 h w"]) -> Path:

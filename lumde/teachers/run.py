@@ -84,7 +84,7 @@ class RunTeacher(Teacher):
         return 1 / (1 + (spread / self.config.spread).square())
 
     def _passes(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "p b 1 h w"]:
-        """Depth of every pass; labels and how sure they are come of the same ones."""
+        """Depth of every pass; what is asked of the same tensor twice is answered by the same ones."""
         if not self.weighs:
             return self._asked(images)
         if self._last is None or self._last[0] is not images:
@@ -105,8 +105,12 @@ class RunTeacher(Teacher):
     def facts(self) -> str:
         """Sizes and mirroring of its passes, and how its network is fed."""
         fed = cast(DepthModel, self.model.net).config
-        passes = f"{self.config.sizes} {self.config.flip} {self.config.most_spread} {self.config.spread}"
+        passes = f"{self.config.sizes} {self.config.flip} {self.config.most_spread}"
         return f"{passes} {fed.net.architecture()} {fed.height} {fed.width} {fed.fit}"
+
+    def weight_facts(self) -> str:
+        """The spread at which a pixel weighs half."""
+        return f"weights {self.config.spread}"
 
     def _pass(self, images: Float[Tensor, "b 3 h w"], size: float) -> Float[Tensor, "b 1 h w"]:
         model = cast(DepthModel, self.model.net)

@@ -133,30 +133,53 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
         compare(study, out, True, said.append)
 
 
-@pytest.mark.slow
+def one_seed(study):
+    study.write_text(STUDY.replace("[0, 1]", "[0]"))
+    return study
+
+
 def test_what_stood_on_a_lost_run_runs_again_if_that_is_another_one_now(study, tmp_path):
     """Results were copied alone: an open row needs its teacher again, and others may have learned from it."""
     out, said = tmp_path / "out", []
-    study.write_text(STUDY.replace("[0, 1]", "[0]"))
-    compare(study, out, False, said.append)
+    compare(one_seed(study), out, False, said.append)
     shutil.rmtree(out / "runs" / "teacher-seed0")
     (out / "runs" / "imitation-seed0" / "old").touch()
     (out / "results" / "started-seed0.json").unlink()
-    file = out / "results" / "teacher-seed0.json"
-    of_another_machine = json.loads(file.read_text())
-    of_another_machine["tests"]["shapes"]["metrics"]["abs_rel"] += 1e-9
-    file.write_text(json.dumps(of_another_machine))
+    file = out / "results" / "imitation-seed0.json"
+    of_another_teacher = json.loads(file.read_text())
+    of_another_teacher["stood_on"] = {"teacher": "0123456789abcdef"}
+    kept = json.loads((out / "results" / "teacher-seed0.json").read_text())
+    for number in range(2):  # the result of the same teacher stays, that of another one does not
+        if number:
+            file.write_text(json.dumps(of_another_teacher))
+            (out / "results" / "started-seed0.json").unlink()
+            shutil.rmtree(out / "runs" / "teacher-seed0")
+        said.clear()
+        compare(study, out, True, said.append)
+        assert (
+            said[0].startswith("teacher, seed 0: runs again, its run is gone")
+            and "1 of 3 runs have results" in said
+        )
+        assert any(text.startswith("imitation, seed 0: runs again") for text in said) == bool(number)
+        assert (out / "runs" / "imitation-seed0" / "old").exists() == (not number)
+        now = json.loads((out / "results" / "teacher-seed0.json").read_text())
+        assert now["tests"] == kept["tests"]
+    assert json.loads(file.read_text())["stood_on"] != of_another_teacher["stood_on"]
+
+
+def test_a_teacher_that_was_removed_takes_its_students_along(study, tmp_path):
+    """What the program advises where a row has changed; what a student had only begun is begun anew too."""
+    out, said = tmp_path / "out", []
+    compare(one_seed(study), out, False, said.append)
+    (out / "results" / "teacher-seed0.json").unlink()
+    shutil.rmtree(out / "runs" / "teacher-seed0")
+    (out / "results" / "started-seed0.json").unlink()
+    (out / "runs" / "started-seed0" / "old").touch()
+    study.write_text(study.read_text().replace("loop.steps=4", "loop.steps=3"))
     said.clear()
     compare(study, out, True, said.append)
-    assert "1 of 3 runs have results" in said and any(
-        text.startswith("imitation, seed 0: runs again") for text in said
-    )
-    assert not (out / "runs" / "imitation-seed0" / "old").exists()
-    assert {path.name for path in (out / "runs").iterdir()} == {
-        "teacher-seed0",
-        "imitation-seed0",
-        "started-seed0",
-    }
+    assert any(text.startswith("imitation, seed 0: runs again, it stood on another run") for text in said)
+    assert not (out / "runs" / "started-seed0" / "old").exists()
 
 
 def test_results_on_other_tests_or_worlds_are_not_mixed(study, tmp_path):
@@ -175,6 +198,7 @@ def test_results_on_other_tests_or_worlds_are_not_mixed(study, tmp_path):
         compare(study, out, True, lambda _: None)
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_give_the_same(study, tmp_path):
     alone = compare(study, tmp_path / "alone", False, lambda _: None)
     study.write_text(STUDY.replace("at_once: 0", "at_once: 2"))
@@ -239,8 +263,11 @@ def test_a_study_of_recordings_asks_where_they_are_and_forgets_it(study):
         "loop.steps=4",
         "loop.seed=3",
     )
-    study.write_text(study.read_text() + "values: {part: '0:40,110:250'}\n")
-    parts = load(study, StudyConfig, ["root=/r", "overrides=['data.frames={part}']"])
+    named = ["root=/r", "overrides=['data.frames={part}']", "values={part: '0:40,110:250'}"]
+    for wrong in ("values={prat: '0:40'}", "values={root: /x}"):
+        with pytest.raises(ConfigError, match="stands in no text"):
+            load(study, StudyConfig, [*named[:2], wrong])
+    parts = load(study, StudyConfig, named)
     assert overrides_of(parts, "teacher", 3, Path("out"))[0] == "data.frames=0:40,110:250"
     values = {"a": ["{root}/b", 1], "c": ("{root}",)}
     assert filled(values, {"root": "/r"}) == {"a": ["/r/b", 1], "c": ("/r",)}
@@ -291,6 +318,7 @@ def test_what_was_not_asked_beforehand_gets_no_verdict(study):
     declared = declaration(config)
     assert words(config, results, declared) == ["helps", "yes"]
     assert words(config, results, {}) == ["exploratory"] * 2
+    assert judged(config, results, {})["contrasts"]["imitation against teacher"]["p_holm"] is None
     assert words(config, results, declared | {"keeps": {}}) == ["helps", "exploratory"]
     assert words(config, results, declared | {"seeds": [0, 1, 2, 3, 4]}) == ["exploratory"] * 2
     assert words(config, results, declared | {"seeds": list(range(10))}) == [

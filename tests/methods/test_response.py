@@ -96,15 +96,17 @@ def test_pictures_without_labels_learn_from_the_teacher_in_full():
 
 @pytest.mark.parametrize("label_weight", [0.0, 0.25])
 def test_a_pixel_of_no_weight_teaches_nothing(label_weight):
-    frames, method = frames_of(2), made(label_weight=label_weight).eval()
+    frames, method = frames_of(2), made(label_weight=label_weight, gradient_weight=0.5).eval()
     frames.depth[:, :, :, :32] = 0
     left = torch.ones(2, 1, 32, 64)
     left[..., 32:] = 0
     method.teacher.weights = lambda frames: left
-    weighed = method.terms({"main": frames}, "student", 0)["imitation"]
+    weighed = method.terms({"main": frames}, "student", 0)
     method.teacher.weights = lambda frames: None
     method.teacher.labels = lambda images: method.teacher.depth(images) * left
-    torch.testing.assert_close(weighed, method.terms({"main": frames}, "student", 0)["imitation"])
+    masked = method.terms({"main": frames}, "student", 0)
+    for name in ("imitation", "gradient"):
+        torch.testing.assert_close(weighed[name], masked[name])
 
 
 def test_three_terms_are_taken_in_nominal_metres():

@@ -1,0 +1,129 @@
+"""The results of a study on disk: which are there, what they stood on, and which no longer count."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lumde.config import to_dict
+from lumde.errors import ConfigError
+from lumde.files import read_json, write_json
+from lumde.jobs.compare_run import completed, settings
+from lumde.jobs.study import ROOT, StudyConfig, ancestors, anonymous_config, order, run_folder
+from lumde.worlds import VERSION
+
+Say = Callable[[str], None]
+Key = tuple[str, int]  # row and seed
+Results = dict[Key, dict[str, Any]]
+
+
+class Store:
+    """Results that fit a study and each other; a student's names the very teacher that it stood on."""
+
+    def __init__(self, study: StudyConfig, folder: Path, out: Path, say: Say) -> None:
+        """Read what earlier starts left in `out`/results; `folder` is that of the study's file.
+
+        Raises:
+            ConfigError: a row has changed since it ran, or was tested on something else.
+        """
+        self.study, self.out, self.say = study, out, say
+        self.settings = {name: row_settings(study, name, folder) for name in study.rows}
+        self.tested = tested_on(study)
+        self.results = self._read()
+        for key in _lost(study, self.results, out):
+            self._forget(key, "its run is gone and open rows need it")
+        self._forget_stale()
+
+    @property
+    def left(self) -> list[Key]:
+        """Rows and seeds without a result, teachers first."""
+        return [key for key in order(self.study) if key not in self.results]
+
+    def clear_way(self, key: Key) -> None:
+        """Before a run begins: what students began under an earlier one of that name does not go on."""
+        name, seed = key
+        for other in self.study.rows:
+            if name in ancestors(self.study, other) and (other, seed) not in self.results:
+                shutil.rmtree(run_folder(self.out, other, seed), ignore_errors=True)
+
+    def keep(self, key: Key, result: dict[str, Any]) -> None:
+        """Store a result; those that stood on another run of that name are forgotten, and left again."""
+        name, seed = key
+        bases = self.study.rows[name].stands_on
+        result |= {
+            "config": self.settings[name],
+            "tested": self.tested,
+            "stood_on": {base: fingerprint(self.results[base, seed]) for base in sorted(bases)},
+        }
+        self.results[key] = result
+        write_json(self._file(key), result)
+        self._forget_stale()
+
+    def _read(self) -> Results:
+        found: Results = {}
+        for key in order(self.study):
+            if not self._file(key).exists():
+                continue
+            result = found[key] = read_json(self._file(key))
+            if completed(result["config"]) != self.settings[key[0]]:
+                what = f"rows.{key[0]}: has changed since it ran"
+            elif result.get("tested") != self.tested:
+                what = f"tests: rows.{key[0]} ran on others, or with another generator of worlds"
+            else:
+                continue
+            raise ConfigError(f"{what}; give it a new name, or remove {self.out}/*/{key[0]}-seed*")
+        return found
+
+    def _forget_stale(self) -> None:
+        for key in [key for key in self.results if self._is_stale(key)]:
+            self._forget(key, "it stood on another run than the one that is there now")
+            shutil.rmtree(run_folder(self.out, *key), ignore_errors=True)
+
+    def _is_stale(self, key: Key) -> bool:
+        name, seed = key
+        stood_on = self.results[key].get("stood_on", {})
+        return any(
+            stood_on.get(base) != fingerprint(self.results[base, seed])
+            for base in self.study.rows[name].stands_on
+            if (base, seed) in self.results
+        )
+
+    def _forget(self, key: Key, why: str) -> None:
+        self.say(f"{key[0]}, seed {key[1]}: runs again, {why}")
+        del self.results[key]
+        self._file(key).unlink()
+
+    def _file(self, key: Key) -> Path:
+        return self.out / "results" / f"{key[0]}-seed{key[1]}.json"
+
+
+def fingerprint(result: Mapping[str, Any]) -> str:
+    """Tells one run from another by what its network answers on the tests."""
+    return hashlib.sha256(json.dumps(result.get("tests"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def row_settings(study: StudyConfig, name: str, folder: Path) -> dict[str, Any]:
+    """What all seeds of a row share."""
+    return settings(anonymous_config(study, name, folder))
+
+
+def tested_on(study: StudyConfig) -> dict[str, Any]:
+    """What results are measured on: the tests, wherever recordings lie, and the state of the worlds."""
+    tests = {name: to_dict(config) for name, config in study.tests_at(ROOT).items()}
+    about: dict[str, Any] = json.loads(json.dumps({"tests": tests, "generator": VERSION}))
+    return about
+
+
+def _lost(study: StudyConfig, found: Results, out: Path) -> list[Key]:
+    """Results whose runs are gone (results were copied alone) though open rows stand on them."""
+    lost: list[Key] = []
+    for name, seed in reversed(list(order(study))):  # what stands on others comes after them
+        if (name, seed) in found and (name, seed) not in lost:
+            continue
+        for base in study.rows[name].stands_on:
+            gone = not (run_folder(out, base, seed) / "model").is_dir()
+            if gone and (base, seed) in found and (base, seed) not in lost:
+                lost.append((base, seed))
+    return lost
