@@ -78,8 +78,9 @@ class Store:
 
     def _forget_stale(self) -> None:
         for key in [key for key in self.results if self._is_stale(key)]:
-            self._forget(key, "it stood on another run than the one that is there now")
+            # The run first: whoever is killed in between finds a result, not a run, that is stale.
             shutil.rmtree(run_folder(self.out, *key), ignore_errors=True)
+            self._forget(key, "it stood on another run than the one that is there now")
 
     def _is_stale(self, key: Key) -> bool:
         name, seed = key
