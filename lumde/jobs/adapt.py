@@ -185,9 +185,9 @@ class _Clip:
         return Snippets(self._frames(distance, held_out), self.config(distance), ("sources",))
 
     def metric_snippets(self, distance: int) -> Snippets:
-        """Frames to train on, with their recorded motion."""
+        """All frames, with their recorded motion: scale is no part of the verdict, nothing is held out."""
         fields = ("sources", "pose") if self.posed else ("sources",)
-        return Snippets(self._frames(distance, held_out=False), self.config(distance, self.stereo), fields)
+        return Snippets(self._whole(), self.config(distance, self.stereo), fields)
 
     def config(self, distance: int, stereo: bool = False) -> SnippetConfig:
         """Sources that far before and after, and the stereo partner where asked."""
@@ -200,9 +200,12 @@ class _Clip:
             stereo=stereo,
         )
 
+    def _whole(self) -> Frames:
+        return Frames(Frames.Config(root=str(self.root)))
+
     def _frames(self, distance: int, held_out: bool) -> Frames:
         """Every EVERY-th block of the clip, or all frames that are not in one and look at none."""
-        dataset = Frames(Frames.Config(root=str(self.root)))
+        dataset = self._whole()
 
         def sees_held_out(key: FrameKey) -> bool:
             seen = [key, *(dataset.neighbour(key, offset) for offset in (-distance, distance))]

@@ -12,6 +12,7 @@ import torch
 from lumde.cli import main
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
+from lumde.data.recorded import parse_range
 from lumde.errors import ConfigError, DataError, NumericsError, ResourceError, UsageError
 from lumde.jobs import evaluate as job
 from lumde.models import DepthModel, ModelConfig, build_net, save
@@ -40,7 +41,7 @@ class Walls(FrameDataset):
         self.config = config
         self.targets = [FrameKey("drive", i, f"wall{i}") for i in range(3)]
         if config.frames:
-            self.targets = self.targets[job.parse_range(config.frames)]
+            self.targets = self.targets[parse_range(config.frames)]
         if config.split == "published":
             self.expected = 697
 
