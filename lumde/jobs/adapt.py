@@ -187,7 +187,7 @@ class _Clip:
     def metric_snippets(self, distance: int) -> Snippets:
         """All frames, with their recorded motion: scale is no part of the verdict, nothing is held out."""
         fields = ("sources", "pose") if self.posed else ("sources",)
-        return Snippets(self._whole(), self.config(distance, self.stereo), fields)
+        return Snippets(_all_frames(self.root), self.config(distance, self.stereo), fields)
 
     def config(self, distance: int, stereo: bool = False) -> SnippetConfig:
         """Sources that far before and after, and the stereo partner where asked."""
@@ -200,12 +200,9 @@ class _Clip:
             stereo=stereo,
         )
 
-    def _whole(self) -> Frames:
-        return Frames(Frames.Config(root=str(self.root)))
-
     def _frames(self, distance: int, held_out: bool) -> Frames:
         """Every EVERY-th block of the clip, or all frames that are not in one and look at none."""
-        dataset = self._whole()
+        dataset = _all_frames(self.root)
 
         def sees_held_out(key: FrameKey) -> bool:
             seen = [key, *(dataset.neighbour(key, offset) for offset in (-distance, distance))]
@@ -219,12 +216,16 @@ class _Clip:
         return dataset
 
 
+def _all_frames(root: Path) -> Frames:
+    return Frames(Frames.Config(root=str(root)))
+
+
 def _is_held_out(key: FrameKey) -> bool:
     return key.position // BLOCK % EVERY == EVERY - 1
 
 
 def _open(root: Path, model: DepthModel) -> _Clip:
-    dataset = Frames(Frames.Config(root=str(root)))
+    dataset = _all_frames(root)
     picture = dataset.read_fields(dataset.targets[0], ()).image
     size = model.input_size(*picture.shape[:2])
     return _Clip(root, size, "pose" in dataset.provides, "right" in dataset.provides)

@@ -75,8 +75,10 @@ class StudyRuns:
         self.say(f"{len(store.results)} of {len(store.results) + len(store.left)} runs have results")
         if self.study.at_once:
             self._side_by_side(forgive)
-        while ready := [key for key in store.left if self._ready(key)]:
-            self._finished(ready[0], _outcome(partial(run_one, self._begun(ready[0])), forgive))
+        else:
+            while store.ready:
+                key = store.ready[0]
+                self._finished(key, _outcome(partial(run_one, self._begun(key)), forgive))
         return store.results
 
     def _side_by_side(self, forgive: bool) -> None:
@@ -84,7 +86,7 @@ class StudyRuns:
         try:
             while True:
                 begun = {key for key, _ in running.values()}
-                ready = [key for key in self.store.left if key not in begun and self._ready(key)]
+                ready = [key for key in self.store.ready if key not in begun]
                 for key in ready[: self.study.at_once - len(running)]:
                     child = _Child(self._begun(key))
                     running[child.pipe] = key, child
@@ -96,9 +98,6 @@ class StudyRuns:
         finally:
             for _, child in running.values():
                 child.stop()
-
-    def _ready(self, key: Key) -> bool:
-        return all((other, key[1]) in self.store.results for other in ancestors(self.study, key[0]))
 
     def _finished(self, key: Key, result: dict[str, Any]) -> None:
         name, seed = key

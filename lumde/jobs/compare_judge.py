@@ -15,6 +15,8 @@ from lumde.metrics.paired import Contrast, contrast, holm
 
 FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
 POOR = "its teacher is no better than a trivial map"
+NAMES = {"contrasts": "verdict", "keeps": "kept"}  # under which a verdict stands
+WORDS = {"contrasts": ("helps", "harms", "neutral"), "keeps": ("yes", "no", "undecided")}
 SURE = 0.05  # p-value after Holm below which there is a verdict
 
 
@@ -47,18 +49,22 @@ def judged(
     now = declaration(study)
     compared = {title: _contrast(study, results, *pair) for title, pair in study.contrasts.items()}
     claimed = {title: _loss(study, results, claim) for title, claim in study.keeps.items()}
-    p_values: dict[tuple[str, str], float] = {("contrasts", title): one.p for title, one in compared.items()}
-    p_values |= {("keeps", title): beyond.p for title, (_, beyond) in claimed.items()}
+    differences: dict[tuple[str, str], Contrast] = {("contrasts", t): one for t, one in compared.items()}
+    differences |= {("keeps", title): beyond for title, (_, beyond) in claimed.items()}
     known = set(study.seeds) <= set(declared.get("seeds", ()))
     family = [(kind, title) for kind in ("contrasts", "keeps") for title in declared.get(kind, {})]
     asked = {key for key in family if known and declared[key[0]][key[1]] == now[key[0]].get(key[1])}
     # Who declares eight and shows one has still looked at eight.
-    adjusted = holm({key: p_values[key] if key in asked else 1.0 for key in family})
-    rows = {("contrasts", title): pair for title, pair in study.contrasts.items()}
-    rows |= {("keeps", title): (claim.row, claim.reference) for title, claim in study.keeps.items()}
-    few = _too_few(study, results)
-    unfit = {key: few or (POOR if set(pair) & set(poorly_taught) else "") for key, pair in rows.items()}
-    say = _Verdicts(asked, adjusted, unfit, _interim(study, declared))
+    adjusted = holm({key: differences[key].p if key in asked else 1.0 for key in family})
+    few, interim = _too_few(study, results), _interim(study, declared)
+
+    def verdict(kind: str, title: str, pair: tuple[str, str]) -> dict[str, Any]:
+        if (kind, title) not in asked:
+            return {"p_holm": None, NAMES[kind]: "exploratory"}
+        p_holm, one = adjusted[kind, title], differences[kind, title]
+        unfit = few or (POOR if set(pair) & set(poorly_taught) else "")
+        return {"p_holm": p_holm, NAMES[kind]: unfit or _word(WORDS[kind], one, p_holm) + interim}
+
     return {
         "contrasts": {
             title: {
@@ -66,7 +72,7 @@ def judged(
                 "reference": study.contrasts[title][1],
                 **asdict(one),
                 "ratio": list(one.ratio),
-                **say("contrasts", title, one, ("helps", "harms", "neutral"), "verdict"),
+                **verdict("contrasts", title, study.contrasts[title]),
             }
             for title, one in compared.items()
         },
@@ -76,35 +82,16 @@ def judged(
                 "from": loss.low,
                 "to": loss.high,
                 "at_most": study.keeps[title].loss,
-                **say("keeps", title, beyond, ("yes", "no", "undecided"), "kept"),
+                **verdict("keeps", title, (study.keeps[title].row, study.keeps[title].reference)),
             }
-            for title, (loss, beyond) in claimed.items()
+            for title, (loss, _) in claimed.items()
         },
     }
 
 
-class _Verdicts:
-    """Puts a difference into a word, where that may be done."""
-
-    def __init__(
-        self, asked: set[Any], adjusted: Mapping[Any, float], unfit: Mapping[Any, str], interim: str
-    ) -> None:
-        """What was declared, p-values after Holm, why there can be no verdict, and what it is based on."""
-        self.asked, self.adjusted, self.unfit, self.interim = asked, adjusted, unfit, interim
-
-    def __call__(
-        self, kind: str, title: str, one: Contrast, words: tuple[str, str, str], name: str
-    ) -> dict[str, Any]:
-        """`name`: the word for a difference below zero, above it, or neither; and its p-value."""
-        p_holm = self.adjusted[kind, title] if (kind, title) in self.asked else None
-        if p_holm is None:
-            word = "exploratory"
-        elif self.unfit[kind, title]:
-            word = self.unfit[kind, title]
-        else:
-            word = words[2] if p_holm >= SURE else words[0 if one.mean < 0 else 1]
-            word += self.interim
-        return {"p_holm": p_holm, name: word}
+def _word(words: tuple[str, str, str], one: Contrast, p_holm: float) -> str:
+    """For a difference below zero, above it, or neither."""
+    return words[2] if p_holm >= SURE else words[0 if one.mean < 0 else 1]
 
 
 def _contrast(study: StudyConfig, results: Results, row: str, reference: str) -> Contrast:

@@ -41,6 +41,15 @@ class Store:
         """Rows and seeds without a result, teachers first."""
         return [key for key in order(self.study) if key not in self.results]
 
+    @property
+    def ready(self) -> list[Key]:
+        """Those of `left` that stand on nothing which is left itself."""
+        return [
+            (name, seed)
+            for name, seed in self.left
+            if all((other, seed) in self.results for other in ancestors(self.study, name))
+        ]
+
     def clear_way(self, key: Key) -> None:
         """Before a run begins: what students began under an earlier one of that name does not go on."""
         name, seed = key

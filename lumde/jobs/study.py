@@ -74,9 +74,7 @@ class StudyConfig:
     tuning: TuningConfig | None = None  # None = rows run as they are written
     main_test: str = ""  # on which contrasts are judged; "" = the first
     root: str = ""  # folder of recordings: what {root} in tests, tuning and overrides stands for
-    values: dict[str, str] = field(
-        default_factory=dict
-    )  # what other {names} there stand for, e.g. which frames
+    values: dict[str, str] = field(default_factory=dict)  # likewise other {names}, e.g. which frames
     at_once: int = 1  # runs side by side, each in a process; 0 = all in this one, where peak_mb tells less
 
     def __post_init__(self) -> None:

@@ -46,7 +46,7 @@ def try_all(study: StudyConfig, tuning: TuningConfig, run_all: RunAll, known: Er
             name for name, row in study.rows.items() if name not in errors and row.stands_on <= set(errors)
         ]
         titles = {name: [add(name, text) for text in tuning.tries] for name in ready}
-        found = run_all(study_of(tries, study, tuning))
+        found = run_all(_study_of(tries, study, tuning))
         for name in ready:
             runs = [found[title, tuning.seed] for title in titles[name]]
             errors[name] = [None if "failed" in run else _error(run) for run in runs]
@@ -77,7 +77,7 @@ def _name(tuning: TuningConfig, row: str, text: str) -> str:
     return f"{row}-try{tuning.tries.index(text)}-{re.sub('[^A-Za-z0-9]+', '_', text)}"
 
 
-def study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningConfig) -> StudyConfig:
+def _study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningConfig) -> StudyConfig:
     """The study of tries: one seed, tested on the validation set alone."""
     return replace(
         study,

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from lumde.geometry.warp import sample
@@ -23,16 +23,10 @@ def masked_mean(
     return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
 
 
-def neighbours_valid(valid: Bool[Tensor, "*b h w"], axis: int) -> Bool[Tensor, "..."]:
-    """Mark the steps along `axis` whose two pixels are both valid."""
-    length = valid.shape[axis] - 1
-    return valid.narrow(axis, 0, length) & valid.narrow(axis, 1, length)
-
-
-def lighter_end(weight: Float[Tensor, "*b h w"], axis: int) -> Float[Tensor, "..."]:
-    """The smaller weight of the two pixels of each step along `axis`."""
-    length = weight.shape[axis] - 1
-    return torch.minimum(weight.narrow(axis, 0, length), weight.narrow(axis, 1, length))
+def smaller_end(values: Shaped[Tensor, "*b h w"], axis: int) -> Shaped[Tensor, "..."]:
+    """Of each step along `axis` the smaller end: valid if both pixels are, as heavy as the lighter one."""
+    length = values.shape[axis] - 1
+    return torch.minimum(values.narrow(axis, 0, length), values.narrow(axis, 1, length))
 
 
 def measured(

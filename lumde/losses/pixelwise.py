@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lumde.losses.masked import lighter_end, masked_mean, measured, neighbours_valid
+from lumde.losses.masked import masked_mean, measured, smaller_end
 
 
 def log_l1(
@@ -79,11 +79,11 @@ def gradient_matching(
     for scale in range(scales):
         coarse = difference[..., :: 2**scale, :: 2**scale]
         coarse_valid = valid[..., :: 2**scale, :: 2**scale]
-        lighter = None if weight is None else weight[..., :: 2**scale, :: 2**scale]
+        coarse_weight = None if weight is None else weight[..., :: 2**scale, :: 2**scale]
         for axis in (2, 3):
-            of_step = None if lighter is None else lighter_end(lighter, axis)
+            of_step = None if coarse_weight is None else smaller_end(coarse_weight, axis)
             steps = coarse.diff(dim=axis).abs()
-            total = total + masked_mean(steps, neighbours_valid(coarse_valid, axis), of_step)
+            total = total + masked_mean(steps, smaller_end(coarse_valid, axis), of_step)
     return total / scales
 
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lumde.losses.masked import masked_mean, neighbours_valid
+from lumde.losses.masked import masked_mean, smaller_end
 
 MEAN_EPSILON = 1e-7  # added to the mean disparity before the division
 
@@ -33,5 +33,5 @@ def edge_aware_smoothness(
     for axis in (2, 3):
         edge = image.diff(dim=axis).abs().mean(1, keepdim=True)
         steps = normalised.diff(dim=axis).abs() * torch.exp(-edge)
-        total = total + masked_mean(steps, None if valid is None else neighbours_valid(valid, axis))
+        total = total + masked_mean(steps, None if valid is None else smaller_end(valid, axis))
     return total

@@ -31,9 +31,8 @@ class Response(Imitator):
     class Config(Named, ImitationConfig):
         """What is imitated, by which distance, and what else is learned from."""
 
-        label_weight: float = (
-            0.0  # share of measured depth in pictures that have any; the teacher's is the rest
-        )
+        # Share of measured depth in pictures that have any; the rest is the teacher's.
+        label_weight: float = 0.0
         auxiliary_ratio: float = 0.0  # pictures of the stream `auxiliary` per picture of the main one, 0 to 1
         arbiter: ArbiterConfig | None = None  # the video decides which of the teacher's pixels to believe
 

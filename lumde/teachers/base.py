@@ -51,9 +51,8 @@ class Teacher(nn.Module, ABC):
     gives: tuple[str, ...] = ("maps", "depth")
     unit: Unit = "relative"
     affine: bool = False  # its disparity is right only up to a factor and a shift
-    depth_range: tuple[float, float] | None = (
-        None  # of its output; the student's must equal it, or hold it with bins
-    )
+    # Of its output; the student's must equal it, or hold it with bins.
+    depth_range: tuple[float, float] | None = None
     weighs: bool = False  # it is surer of some pixels than of others, and tells (`weights`)
     cached: MapCache | None = None
     cached_weights: MapCache | None = None

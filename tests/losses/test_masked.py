@@ -1,6 +1,6 @@
 import torch
 
-from lumde.losses.masked import masked_mean, neighbours_valid
+from lumde.losses.masked import masked_mean, smaller_end
 
 
 def test_mean_over_valid_pixels():
@@ -19,5 +19,5 @@ def test_empty_mean_is_zero_with_a_zero_gradient():
 
 def test_a_step_needs_both_of_its_pixels():
     valid = torch.tensor([[True, True, False, True]])
-    assert neighbours_valid(valid, 1).tolist() == [[True, False, False]]
-    assert neighbours_valid(valid.T, 0).tolist() == [[True], [False], [False]]
+    assert smaller_end(valid, 1).tolist() == [[True, False, False]]
+    assert smaller_end(valid.T, 0).tolist() == [[True], [False], [False]]
