@@ -12,11 +12,11 @@ import kornia.enhance as enhance
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
 from lumde.data.crop import cropped
 from lumde.data.resize import GREY_WEIGHTS
+from lumde.data.sensor import compressed, degraded, sloped, vignetted
 from lumde.geometry.camera import flip_intrinsics
 from lumde.structures import FrameBatch
 
@@ -43,6 +43,8 @@ class AugmentConfig:
     # Light that falls off across the picture in any direction, by up to a factor of e^x from its middle to an
     # edge: what is bright at the top is not always the sky.
     slope: float = 0.0
+    vignette: float = 0.0  # corners lose up to this share of their light
+    jpeg: int = 0  # lowest quality, 1 to 100, of half of the pictures; 0 = none is compressed
     grey: float = 0.0  # probability that a snippet loses its colours
     # Windows of these heights and widths, one shape per batch, for networks that shall serve cameras of any
     # format; smaller than the largest window of the shape by up to `zoom`. None = whole pictures. Ours.
@@ -51,7 +53,7 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or would turn colours negative."""
-        for name in ("flip", "jitter", "brightness", "contrast", "saturation", "grey"):
+        for name in ("flip", "jitter", "brightness", "contrast", "saturation", "grey", "vignette"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0..1, found {getattr(self, name)}")
         if not (0 <= self.noise <= 1 and 0 <= self.blur <= 4 and 0 <= self.slope <= 2):
@@ -64,6 +66,8 @@ class AugmentConfig:
             raise ValueError(
                 f"zoom 1..4 and windows of 32..4096 pixels, found {self.zoom} and {self.windows}"
             )
+        if not 0 <= self.jpeg <= 100 or self.vignette == 1:
+            raise ValueError(f"jpeg 0..100 and vignette below 1, found {self.jpeg} and {self.vignette}")
         if not 0 <= self.hue <= 0.5:
             raise ValueError(f"hue must be within 0..0.5 turns, found {self.hue}")
 
@@ -117,14 +121,24 @@ def to_batch(
         keys=tuple(samples["key"]),
     )
     if config is not None:
-        _jitter(batch, _draw_colours(config, len(image), random))
-        if config.slope:
-            batch.jittered = sloped(batch.jittered, config.slope, random)
-        if config.grey:
-            _fade(batch, random.random(len(image)) < config.grey)
-        if config.noise or config.blur:
-            batch.jittered = degraded(batch.jittered, config, random)
+        _photograph(batch, config, random)
     return batch
+
+
+def _photograph(batch: FrameBatch, config: AugmentConfig, random: np.random.Generator) -> None:
+    """Change what the networks see, in the order in which light, lens, sensor and file would."""
+    count = len(batch.image)
+    _jitter(batch, _draw_colours(config, count, random))
+    if config.slope:
+        batch.jittered = sloped(batch.jittered, config.slope, random)
+    if config.vignette:
+        batch.jittered = vignetted(batch.jittered, config.vignette, random)
+    if config.grey:
+        _fade(batch, random.random(count) < config.grey)
+    if config.noise or config.blur:
+        batch.jittered = degraded(batch.jittered, config.blur, config.noise, random)
+    if config.jpeg:
+        batch.jittered = compressed(batch.jittered, config.jpeg, random)
 
 
 def jitter_images(images: Float[Tensor, "b s 3 h w"], colours: Colours) -> Float[Tensor, "b s 3 h w"]:
@@ -141,36 +155,6 @@ def jitter_images(images: Float[Tensor, "b s 3 h w"], colours: Colours) -> Float
         per_sample = torch.from_numpy(colours.factors[name][colours.chosen]).to(frames)
         frames = _OPERATIONS[name](frames, per_sample.repeat_interleave(count))
     return images.index_copy(0, index, frames.unflatten(0, (-1, count)))
-
-
-def degraded(
-    images: Float[Tensor, "b 3 h w"], config: AugmentConfig, random: np.random.Generator
-) -> Float[Tensor, "b 3 h w"]:
-    """Blur and noise of a strength drawn per sample: half of the samples stay sharp, half clean."""
-    count = len(images)
-    blur, noise = (most * np.maximum(random.uniform(-1, 1, count), 0) for most in (config.blur, config.noise))
-    if config.blur:
-        sigma = torch.from_numpy(np.maximum(blur, 0.05)).to(images)[:, None].expand(-1, 2)
-        images = gaussian_blur2d(images, (9, 9), sigma)
-    if config.noise:
-        generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
-        grain = torch.randn(images.shape, generator=generator).to(images)
-        images = images + grain * torch.from_numpy(noise).to(images)[:, None, None, None]
-    return images.clamp(0, 1)
-
-
-def sloped(
-    images: Float[Tensor, "b 3 h w"], most: float, random: np.random.Generator
-) -> Float[Tensor, "b 3 h w"]:
-    """Multiply each picture by a factor that rises exponentially in a direction of its own."""
-    count = len(images)
-    angle, strength = random.uniform(0, 2 * np.pi, count), random.uniform(0, most, count)
-    across, down = (
-        torch.from_numpy(strength * wave(angle)).to(images)[:, None, None] for wave in (np.cos, np.sin)
-    )
-    x, y = (torch.linspace(-1, 1, side).to(images) for side in (images.shape[-1], images.shape[-2]))
-    light = torch.exp(across * x[None, None] + down * y[None, :, None])
-    return (images * light[:, None]).clamp(0, 1)
 
 
 def _unit(images: UInt8[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:

@@ -32,7 +32,7 @@ SHINE = {
 
 @dataclass(frozen=True)
 class Look:
-    """One clip's shine, haze and exposure. The sensor's own faults, noise and blur, are augmentations."""
+    """One clip's shine, haze and exposure. What lens, sensor and file add is augmentation."""
 
     shine: Float[np.ndarray, " textures"]  # highlight of each texture, share of full scale
     contrast: Float[np.ndarray, " textures"]  # of each texture about its mean, 1 = as it was painted

@@ -6,7 +6,7 @@ import torch
 from memory_dataset import HEIGHT, WIDTH, MemoryDataset
 from torch.utils.data import default_collate
 
-from lumde.data.augment import AugmentConfig, Colours, degraded, jitter_images, to_batch
+from lumde.data.augment import AugmentConfig, Colours, jitter_images, to_batch
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.geometry.warp import warp
 
@@ -109,15 +109,21 @@ def test_the_colour_operations_are_those_of_the_paper():
     np.testing.assert_allclose(one_change("hue", 0.1, images)[0, 1, :, 2, 3], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("wrong", [{"flip": 1.5}, {"jitter": -0.1}, {"hue": 0.7}, {"contrast": 2.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"flip": 1.5}, {"jitter": -0.1}, {"hue": 0.7}, {"contrast": 2.0}, {"jpeg": 101}, {"vignette": 1.0}],
+)
 def test_meaningless_settings_are_refused(wrong):
     with pytest.raises(ValueError):
         AugmentConfig(**wrong)
 
 
-def test_noise_and_blur_touch_the_network_s_pictures_only(samples):
+FAULTS = {"noise": 0.1, "blur": 2.0, "slope": 0.5, "vignette": 0.5, "jpeg": 20}
+
+
+def test_a_camera_s_faults_touch_the_network_s_pictures_only(samples):
     plain = to_batch(samples, None, (0, 0), OFFSETS)
-    config = AugmentConfig(flip=0.0, jitter=0.0, noise=0.1, blur=2.0)
+    config = AugmentConfig(flip=0.0, jitter=0.0, **FAULTS)
     batches = [to_batch(samples, config, (3, step), OFFSETS) for step in range(8)]
     changed = torch.stack([(b.jittered - plain.image).abs().mean((1, 2, 3)) for b in batches])
     for batch in batches:
@@ -126,11 +132,3 @@ def test_noise_and_blur_touch_the_network_s_pictures_only(samples):
     assert 0.001 < changed.max() < 0.4
     again = to_batch(samples, config, (3, 0), OFFSETS)
     assert torch.equal(again.jittered, batches[0].jittered)
-
-
-@pytest.mark.parametrize("options", [{"noise": 0.2}, {"blur": 2.0}])
-def test_half_of_the_samples_stay_as_they_are(options):
-    images = torch.rand(300, 3, 8, 12, generator=torch.Generator().manual_seed(0))
-    changed = degraded(images, AugmentConfig(**options), np.random.default_rng(0))
-    same = ((changed - images).abs().flatten(1).amax(1) < 1e-4).float().mean().item()
-    assert 0.4 < same < 0.6

@@ -3,7 +3,7 @@ import torch
 from memory_dataset import HEIGHT, WIDTH, MemoryDataset
 from torch.utils.data import default_collate
 
-from lumde.data.augment import AugmentConfig, sloped, to_batch
+from lumde.data.augment import AugmentConfig, to_batch
 from lumde.data.crop import cropped
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.geometry.camera import backproject
@@ -75,13 +75,3 @@ def test_faded_samples_have_no_colour_and_others_keep_theirs():
     white = torch.tensor([0.299, 0.587, 0.114])
     expected = (samples["image"][0].float() / 255 * white[:, None, None]).sum(0)
     torch.testing.assert_close(batch.jittered[0, 0], expected)
-
-
-def test_light_falls_off_by_the_stated_factor_and_its_middle_stays():
-    images = torch.full((16, 3, 9, 9), 0.1)
-    lit = sloped(images, 1.0, np.random.default_rng(0))
-    torch.testing.assert_close(lit[:, :, 4, 4], images[:, :, 4, 4])
-    edges = (lit[:, 0, :, :] / 0.1).log().abs().amax((1, 2))  # corners add both axes up
-    assert edges.max() <= 2**0.5 + 1e-5 and edges.max() > 0.8 and edges.min() < 0.4
-    torch.testing.assert_close(lit[:, 0, 0, 4] * lit[:, 0, 8, 4], torch.full((16,), 0.01))
-    assert torch.equal(lit[:, 0], lit[:, 1])
