@@ -3,4 +3,4 @@
 VERSION names the generator. It changes whenever any world changes, and it stands in every result on worlds.
 """
 
-VERSION = "worlds-4"
+VERSION = "worlds-5"

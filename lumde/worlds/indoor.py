@@ -5,89 +5,75 @@ from the wall behind it.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from lumde.worlds.kit import Colour, Kit, Place, box, shifted
 from lumde.worlds.solids import Solid
+from lumde.worlds.things import clutter
 
 Maker = Callable[[Kit, Place, float, float, float], list[Solid]]
 
 
 class Piece(NamedTuple):
-    """How a kind of furniture is made, and the ranges of its half width, half depth and height."""
+    """How a kind of furniture is made, the ranges of its sizes, and what it leaves of the room around it."""
 
     make: Maker
     half_width: tuple[float, float]
     half_depth: tuple[float, float]
     height: tuple[float, float]
     weight: float  # how often it is chosen
+    hides: float = 1.3  # metres of the wall behind it
+    around: float = 0.0  # metres before and behind it where chairs may stand
 
 
-def _paint(kit: Kit, low: float, high: float, spread: float) -> Colour:
-    """Colour of a piece of furniture: mostly `spread` from grey, at times any."""
-    return kit.colour(low, high, 0.9 if kit.rng.random() < 0.3 else spread)
-
-
-def small_thing(kit: Kit, place: Place) -> list[Solid]:
-    """A mug, bottle, bowl, box, pile of books or fruit."""
-    rng, id = kit.rng, kit.new_id()
-    size = float(np.exp(rng.normal(0, 0.3)))
-    colour = kit.colour(0.35, 1.4, 0.6)
-    turned = (*place[:3], float(rng.uniform(0, np.pi)))
-    kind = rng.integers(5)
-    if kind == 0:
-        r, h = 0.04 * size, 0.1 * size
-        return [kit.solid(turned, ((r, r, 0.0), (r * 1.1, r * 1.1, h)), ("plain", "plain"), colour, id, 6)]
-    if kind == 1:
-        r, h = 0.04 * size, 0.27 * size
-        bottle = ((r, r, 0.0), (r, r, 0.6 * h), (0.35 * r, 0.35 * r, 0.8 * h), (0.35 * r, 0.35 * r, h))
-        return [kit.solid(turned, bottle, ("sign", "plain"), colour, id, 6)]
-    if kind == 2:
-        r, h = 0.1 * size, 0.08 * size
-        bowl = ((r * 0.5, r * 0.5, 0.0), (r, r, h))
-        return [kit.solid(turned, bowl, ("plain", "cloth"), colour, id, 6)]
-    if kind == 3:
-        width, depth, h = rng.uniform(0.05, 0.2, 3) * size
-        name = str(rng.choice(["sign", "plain", "poster", "cloth", "books"]))
-        top = 0.006 if rng.random() < 0.4 else float(h) * 1.5  # paper, or a box
-        return [kit.solid(turned, box(float(width), float(depth), top, 0.0), (name, name), colour, id)]
-    r = 0.06 * size
-    fruit = ((r * 0.6, r * 0.6, 0.0), (r, r, r * 0.5), (r, r, r * 1.3), (r * 0.5, r * 0.5, r * 1.9))
-    return [kit.solid(turned, fruit, ("foliage", "plain"), colour, id, 6)]
-
-
-def clutter(kit: Kit, place: Place, half_width: float, half_depth: float, mean: float) -> list[Solid]:
-    """Small things on a surface at `place`."""
-    solids = []
-    for _ in range(int(kit.rng.poisson(mean))):
-        across, along = kit.rng.uniform(-0.85, 0.85, 2) * (half_width, half_depth)
-        solids += small_thing(kit, shifted(place, float(across), float(along)))
-    return solids
+def paint(kit: Kit, low: float, high: float, spread: float) -> Colour:
+    """Colour of a piece of furniture: mostly `spread` from grey; at times any, strong, or nearly black."""
+    kind = kit.rng.random()
+    if kind < 0.15:
+        return kit.vivid(0.3, 1.2)
+    if kind < 0.35:
+        return kit.colour(0.06, 0.35, 0.3)
+    return kit.colour(low, high, 0.9 if kind < 0.55 else spread)
 
 
 def cabinet(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
     """A cupboard or counter with a top, things on it and, often, a cupboard on the wall above."""
+    body, top = paint(kit, 0.7, 1.2, 0.15), paint(kit, 0.5, 1.2, 0.15)
+    return _counter(body, top, kit, place, half_width, half_depth, height)
+
+
+def fitted(kit: Kit) -> Piece:
+    """Counters of one colour and height, for a kitchen's whole run along its walls."""
+    body, top = paint(kit, 0.7, 1.2, 0.15), paint(kit, 0.3, 1.2, 0.15)
+    height = float(kit.rng.uniform(0.84, 0.95))
+    return Piece(partial(_counter, body, top), (0.5, 1.6), (0.29, 0.32), (height, height), 8.0)
+
+
+def _counter(
+    body: Colour, top: Colour, kit: Kit, place: Place, half_width: float, half_depth: float, height: float
+) -> list[Solid]:
     rng, id = kit.rng, kit.new_id()
-    body = box(half_width, half_depth, height - 0.04, 0.0)
-    top = box(half_width + 0.01, half_depth + 0.02, height, height - 0.04)
+    below = box(half_width, half_depth, height - 0.04, 0.0)
+    slab = box(half_width + 0.01, half_depth + 0.02, height, height - 0.04)
     parts = [
-        kit.solid(place, body, ("board", "plain"), _paint(kit, 0.7, 1.2, 0.15), id),
-        kit.solid(place, top, ("plain", "wood"), _paint(kit, 0.5, 1.2, 0.15), id),
+        kit.solid(place, below, ("board", "plain"), body, id),
+        kit.solid(place, slab, ("plain", "wood"), top, id),
     ]
-    parts += clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 11 * half_width)
-    if height < 1.1 and rng.random() < 0.5:
+    parts += clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 14 * half_width)
+    if height < 1.1 and rng.random() < 0.4:
         above = box(half_width, 0.17, float(rng.uniform(1.95, 2.2)), float(rng.uniform(1.35, 1.5)))
         back = shifted(place, 0.0, 0.17 - half_depth)
-        parts.append(kit.solid(back, above, ("board", "plain"), _paint(kit, 0.7, 1.2, 0.15), kit.new_id()))
+        parts.append(kit.solid(back, above, ("board", "plain"), body, kit.new_id()))
     return parts
 
 
 def shelf(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
     """Open shelves with books and things, between two sides and a back."""
     rng, id = kit.rng, kit.new_id()
-    colour, parts = _paint(kit, 0.6, 1.3, 0.1), []
+    colour, parts = paint(kit, 0.6, 1.3, 0.1), []
     wood = ("wood", "wood")
     parts.append(
         kit.solid(
@@ -117,7 +103,7 @@ def shelf(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
 
 def sofa(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
     """Seat, back, arms and cushions."""
-    id, colour, cloth = kit.new_id(), _paint(kit, 0.4, 1.3, 0.4), ("cloth", "cloth")
+    id, colour, cloth = kit.new_id(), paint(kit, 0.4, 1.3, 0.4), ("cloth", "cloth")
     seat = float(kit.rng.uniform(0.36, 0.46))
     parts = [
         kit.solid(place, box(half_width, half_depth, seat, 0.05), cloth, colour, id),
@@ -141,14 +127,12 @@ def bed(kit: Kit, place: Place, half_width: float, half_depth: float, height: fl
     head = shifted(place, 0.0, 0.03 - half_depth)
     parts = [
         kit.solid(
-            place, box(half_width, half_depth, 0.3, 0.05), ("wood", "wood"), _paint(kit, 0.5, 1.2, 0.1), id
+            place, box(half_width, half_depth, 0.3, 0.05), ("wood", "wood"), paint(kit, 0.5, 1.2, 0.1), id
         ),
         kit.solid(
             place, box(half_width * 0.97, half_depth * 0.97, 0.5, 0.3), cloth, kit.colour(0.7, 1.5, 0.3), id
         ),
-        kit.solid(
-            head, box(half_width, 0.03, height, 0.0), ("board", "wood"), _paint(kit, 0.5, 1.2, 0.1), id
-        ),
+        kit.solid(head, box(half_width, 0.03, height, 0.0), ("board", "wood"), paint(kit, 0.5, 1.2, 0.1), id),
     ]
     for side in (-0.5, 0.5):
         where = shifted(place, side * half_width, 0.3 - half_depth, 0.5)
@@ -174,7 +158,7 @@ def desk(kit: Kit, place: Place, half_width: float, half_depth: float, height: f
 
 def table(kit: Kit, place: Place, half_width: float, half_depth: float, height: float) -> list[Solid]:
     """A top on four legs with things on it."""
-    id, colour, wood = kit.new_id(), _paint(kit, 0.5, 1.3, 0.15), ("wood", "wood")
+    id, colour, wood = kit.new_id(), paint(kit, 0.5, 1.3, 0.15), ("wood", "wood")
     parts = [kit.solid(place, box(half_width, half_depth, height, height - 0.035), wood, colour, id)]
     for across in (-1, 1):
         for along in (-1, 1):
@@ -183,13 +167,13 @@ def table(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
                 kit.solid(foot, box(0.025, 0.025, height - 0.03, 0.0), ("plain", "plain"), colour, id)
             )
     return parts + clutter(
-        kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 34 * half_width * half_depth
+        kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 50 * half_width * half_depth
     )
 
 
 def chair(kit: Kit, place: Place) -> list[Solid]:
     """Seat, back and four legs; it faces along its heading."""
-    id, colour = kit.new_id(), _paint(kit, 0.4, 1.3, 0.4)
+    id, colour = kit.new_id(), paint(kit, 0.4, 1.3, 0.4)
     name = str(kit.rng.choice(["wood", "cloth", "plain"]))
     seat, back = float(kit.rng.uniform(0.42, 0.48)), float(kit.rng.uniform(0.8, 1.0))
     parts = [kit.solid(place, box(0.21, 0.21, seat, seat - 0.04), (name, name), colour, id)]
@@ -220,7 +204,7 @@ def tall_box(kit: Kit, place: Place, half_width: float, half_depth: float, heigh
     """A wardrobe, refrigerator or cupboard."""
     id, name = kit.new_id(), str(kit.rng.choice(["board", "plain"]))
     rings = box(half_width, half_depth, height, 0.0)
-    parts = [kit.solid(place, rings, (name, "plain"), _paint(kit, 0.6, 1.3, 0.15), id)]
+    parts = [kit.solid(place, rings, (name, "plain"), paint(kit, 0.6, 1.3, 0.15), id)]
     return parts + clutter(kit, shifted(place, 0.0, 0.0, height), half_width, half_depth, 0.8)
 
 
@@ -230,7 +214,7 @@ def plant(kit: Kit, place: Place, half_width: float, half_depth: float, height: 
     pot = ((0.12, 0.12, 0.0), (0.17, 0.17, 0.3))
     stem = ((0.02, 0.02, 0.0), (0.012, 0.012, 0.85 * height))
     parts = [
-        kit.solid(place, pot, ("plain", "floor"), _paint(kit, 0.4, 1.3, 0.4), id, 6),
+        kit.solid(place, pot, ("plain", "floor"), paint(kit, 0.4, 1.3, 0.4), id, 6),
         kit.solid(place, stem, ("wood", "wood"), leaves, id),
     ]
     for _ in range(int(kit.rng.integers(2, 6))):
@@ -262,16 +246,16 @@ def pile(kit: Kit, place: Place, half_width: float, half_depth: float, height: f
 
 AT_WALLS = {
     "cabinet": Piece(cabinet, (0.4, 1.4), (0.22, 0.33), (0.7, 1.0), 3.0),
-    "shelf": Piece(shelf, (0.35, 0.9), (0.13, 0.2), (0.9, 2.1), 2.0),
+    "shelf": Piece(shelf, (0.35, 0.9), (0.13, 0.2), (0.9, 2.1), 2.0, hides=2.2),
     "sofa": Piece(sofa, (0.5, 1.1), (0.4, 0.5), (0.75, 0.95), 1.0),
     "bed": Piece(bed, (0.45, 0.9), (0.95, 1.05), (0.8, 1.2), 0.5),
     "desk": Piece(desk, (0.5, 0.9), (0.3, 0.42), (0.7, 0.78), 1.5),
-    "tall_box": Piece(tall_box, (0.3, 0.8), (0.28, 0.35), (1.4, 2.1), 1.0),
+    "tall_box": Piece(tall_box, (0.3, 0.8), (0.28, 0.35), (1.4, 2.1), 1.0, hides=2.2),
     "plant": Piece(plant, (0.2, 0.35), (0.2, 0.35), (0.7, 1.7), 0.6),
     "pile": Piece(pile, (0.2, 0.45), (0.2, 0.4), (0.5, 1.2), 0.8),
 }
 FREE = {
-    "dining": Piece(dining, (0.5, 1.0), (0.35, 0.5), (0.7, 0.78), 2.0),
+    "dining": Piece(dining, (0.5, 1.0), (0.35, 0.5), (0.7, 0.78), 2.0, around=0.5),
     "low_table": Piece(table, (0.35, 0.6), (0.25, 0.4), (0.35, 0.5), 1.0),
     "pile": Piece(pile, (0.2, 0.45), (0.2, 0.4), (0.4, 1.0), 1.0),
     "island": Piece(cabinet, (0.5, 1.0), (0.3, 0.5), (0.8, 1.0), 0.7),

@@ -1,6 +1,7 @@
 """What the makers of worlds build with: a random source, textures and ids, and solids placed in a scene."""
 
 from collections.abc import Mapping
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,11 @@ class Kit:
         """A reflectance of random brightness, warmer or cooler than grey."""
         r, g, b = self.rng.uniform(low, high) * near_grey(self.rng, spread)
         return float(r), float(g), float(b)
+
+    def vivid(self, low: float, high: float) -> Colour:
+        """A strong colour of any hue, its brightest channel within the limits."""
+        hue, saturation, value = self.rng.random(), self.rng.uniform(0.55, 0.95), self.rng.uniform(low, high)
+        return hsv_to_rgb(float(hue), float(saturation), float(value))
 
     def solid(
         self, place: Place, rings: Rings, names: tuple[str, str], colour: Colour, id: int, corners: int = 4

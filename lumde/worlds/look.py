@@ -42,7 +42,8 @@ class Look:
     exposure: Float[np.ndarray, " n"]  # gain of every frame, on top of the camera's metering
     metered: float  # mean grey value that the camera aims at, 0-255
     metering: float  # how far it goes there, 0 = a fixed exposure, 1 = all the way
-    tone: float  # exponent of the tone curve: below 1 lifts the shadows
+    tone: float  # exponent of the tone curve: below 1 lifts the shadows, above 1 deepens them
+    knee: float  # grey value from which highlights are compressed, 0-255; 255 = clipped instead
 
 
 def make_look(world: World) -> Look:
@@ -51,7 +52,7 @@ def make_look(world: World) -> Look:
     middles = world.surfaces.corners[world.backdrop :].mean(1) - world.world_from_camera[0, :3, 3]
     view = float(np.median(np.linalg.norm(middles, axis=1)))
     shine = np.array([SHINE.get(name, 0.0) for name in textures]) * rng.uniform(0.0, 1.0)
-    clear = rng.random() < 0.5
+    clear = rng.random() < (0.9 if world.indoors else 0.5)
     haze = 0.0 if clear else float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))) / view
     frames = np.arange(MAX_FRAMES)
     wave = np.sin(frames * (2 * np.pi / rng.uniform(15.0, 60.0)) + rng.uniform(0, 2 * np.pi))
@@ -65,7 +66,8 @@ def make_look(world: World) -> Look:
         exposure=np.exp(rng.normal(0.08, 0.25) + drift),
         metered=float(rng.uniform(90.0, 165.0)),
         metering=float(rng.uniform(0.5, 1.0)),
-        tone=float(rng.uniform(0.6, 1.1)),
+        tone=float(rng.uniform(0.7, 1.7)),
+        knee=float(rng.uniform(100.0, 255.0)),
     )
 
 
@@ -112,7 +114,12 @@ def hazed(
 
 
 def exposed(look: Look, image: Float[np.ndarray, "p 3"], frame: int) -> Float[np.ndarray, "p 3"]:
-    """Apply the tone curve, then the gain that metering and drift give this frame; nothing is clipped."""
+    """Apply the tone curve, the gain that metering and drift give this frame, and the curve's shoulder.
+
+    What is beyond the knee approaches white exponentially; a knee at white leaves it to be clipped.
+    """
     toned = 255 * (image * np.float32(1 / 255)) ** np.float32(look.tone)
     gain = look.exposure[frame] * (look.metered / max(float(toned.mean()), 1.0)) ** look.metering
-    return toned * np.float32(gain)
+    bright, room = toned * np.float32(gain), np.float32(max(255 - look.knee, 1.0))
+    beyond = np.maximum(bright - np.float32(look.knee), 0)
+    return np.where(beyond > 0, np.float32(look.knee) + room * -np.expm1(-beyond / room), bright)

@@ -93,8 +93,8 @@ def handheld(
     """Camera poses `world_from_camera` of MAX_FRAMES frames held in a hand around a place.
 
     Steps of about 10 to 60 mm and turns of .3 to 2.5 degrees in all directions; the camera mostly stays
-    within half a metre of `start` (metres), a third go farther, up to 1.5. No wall holds it back: in one
-    room of twenty it leaves the room.
+    within half a metre of `start` (metres), a third go farther, up to 1.5. What stands in the way is the
+    world's to see to.
     """
     frames = np.arange(MAX_FRAMES, dtype=np.float64)
     step, turn = rng.uniform(0.01, 0.06), np.radians(rng.uniform(0.3, 2.5))

@@ -59,6 +59,17 @@ def paint_wall(rng: np.random.Generator, noise: Noise) -> Picture:
     return picture
 
 
+def paint_lit_wall(rng: np.random.Generator, noise: Noise) -> Picture:
+    """A wall, often with pools of light that fade over decimetres, as lamps and windows throw them."""
+    picture, axis = paint_wall(rng, noise), np.arange(SIZE)
+    for _ in range(int(rng.integers(0, 3))):
+        away = [np.abs(axis - middle) for middle in rng.integers(0, SIZE, 2)]
+        rows, columns = (np.minimum(side, SIZE - side) / rng.uniform(25, 90) for side in away)
+        pool = np.exp(-0.5 * (rows[:, None] ** 2 + columns**2))
+        picture *= (1 + rng.uniform(0.2, 0.9) * pool)[..., None].astype(np.float32)
+    return picture
+
+
 def paint_ceiling(rng: np.random.Generator, noise: Noise) -> Picture:
     """Bright plaster, some with panels."""
     picture = speckled(rng, noise, rng.uniform(0.75, 0.95), rng.uniform(0.005, 0.03), 0.05)
@@ -70,11 +81,11 @@ def paint_ceiling(rng: np.random.Generator, noise: Noise) -> Picture:
 
 
 def paint_floor(rng: np.random.Generator, noise: Noise) -> Picture:
-    """Planks, tiles, stone or carpet."""
-    kind = rng.integers(4)
+    """Planks, tiles, stone or carpet, plain or in narrow stripes."""
+    kind = rng.integers(5)
     if kind == 0:
         return paint_wood(rng, noise)
-    picture = speckled(rng, noise, rng.uniform(0.25, 0.65), rng.uniform(0.015, 0.06), 0.2)
+    picture = speckled(rng, noise, rng.uniform(0.2, 0.65), rng.uniform(0.015, 0.09), 0.2)
     if kind == 1:
         edge = int(rng.choice([32, 64, 128]))
         cells = rng.normal(0, 0.05, (SIZE // edge, SIZE // edge))
@@ -84,6 +95,9 @@ def paint_floor(rng: np.random.Generator, noise: Noise) -> Picture:
         picture[:, joint] -= 0.15
     elif kind == 2:
         picture += 0.06 * rng.standard_normal((SIZE, SIZE, 1)).astype(np.float32)
+    elif kind == 3:
+        shades = rng.uniform(0.5, 1.5, SIZE).astype(np.float32)
+        picture *= np.repeat(shades, rng.integers(2, 14, SIZE))[:SIZE, None]
     return picture
 
 
@@ -91,9 +105,12 @@ def paint_wood(rng: np.random.Generator, noise: Noise) -> Picture:
     """Planks with grain, each of its own shade."""
     planks = int(rng.choice([2, 4, 8]))
     shade = np.repeat(rng.normal(0, 0.06, planks), SIZE // planks).astype(np.float32)
-    grey = rng.uniform(0.25, 0.65) + 0.03 * noise.draw(4, 1) + 0.01 * noise.draw() + shade[:, None]
+    coarse, fine = rng.uniform(0.015, 0.07), rng.uniform(0.005, 0.025)
+    grey = rng.uniform(0.25, 0.65) + coarse * noise.draw(4, 1) + fine * noise.draw() + shade[:, None]
     grey[np.arange(SIZE) % (SIZE // planks) < 2] -= 0.12
-    return grey[..., None] * (near_grey(rng, 0.05) * np.array([1.15, 0.97, 0.8])).astype(np.float32)
+    return grey[..., None].astype(np.float32) * (near_grey(rng, 0.05) * np.array([1.15, 0.97, 0.8])).astype(
+        np.float32
+    )
 
 
 def paint_board(rng: np.random.Generator, noise: Noise) -> Picture:
@@ -219,4 +236,4 @@ PAINTERS: dict[str, Painter] = {
 
 def paint_room(rng: np.random.Generator) -> Atlas:
     """Draw every texture of one room."""
-    return paint_atlas(rng, Noise(rng), PAINTERS)
+    return paint_atlas(rng, Noise(rng), {**PAINTERS, "wall0": paint_lit_wall, "wall1": paint_lit_wall})

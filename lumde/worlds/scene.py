@@ -61,6 +61,7 @@ class World:
     light: Light
     fov_deg: float  # horizontal
     world_from_camera: Float[np.ndarray, "n 4 4"]  # the longest clip this world has room for
+    indoors: bool = False  # where air is clear
 
 
 @dataclass(frozen=True)

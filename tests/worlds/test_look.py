@@ -20,6 +20,7 @@ PLAIN = Look(
     metered=100.0,
     metering=1.0,
     tone=1.0,
+    knee=255.0,
 )
 
 
@@ -68,6 +69,16 @@ def test_exposure_meters_the_mean_and_drifts():
     np.testing.assert_allclose(exposed(drifting, image, 1), 1.2 * image, rtol=1e-5)
     lifted = exposed(replace(PLAIN, tone=0.5, metering=0.0), np.full((2, 3), 255 / 4, np.float32), 0)
     np.testing.assert_allclose(lifted, 255 / 2, rtol=1e-5)
+
+
+def test_highlights_approach_white_beyond_the_knee():
+    image = np.array([[50.0] * 3, [155.0] * 3, [255.0] * 3, [355.0] * 3], np.float32)
+    seen = exposed(replace(PLAIN, metering=0.0, knee=155.0), image, 0)[:, 0]
+    np.testing.assert_allclose(seen[:2], (50, 155), rtol=1e-5)
+    np.testing.assert_allclose(
+        seen[2:], (155 + 100 * (1 - np.exp(-1)), 155 + 100 * (1 - np.exp(-2))), rtol=1e-5
+    )
+    np.testing.assert_allclose(exposed(replace(PLAIN, metering=0.0), image, 0)[1:3, 0], (155, 255), rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
