@@ -49,6 +49,8 @@ def _facts(run: Path) -> dict[str, Any]:
     """What was learned on the way to a run's or an averaged model's weights."""
     if not (run / "result.json").exists():
         training = load(run).config.training
+        if "average_of" not in training:
+            raise SystemExit(f"{run}: neither a finished run nor an average of such")
         return {"average_of": training["average_of"]}
     facts = json.loads((run / "result.json").read_text(encoding="utf-8"))
     data = {key: value for key, value in facts["data"].items() if key != "processes"}
