@@ -1,5 +1,7 @@
 """Triangulated points against the exact depth of worlds; doubtful corners are left out."""
 
+from itertools import product
+
 import numpy as np
 import torch
 
@@ -21,8 +23,8 @@ def view_of(order, middle=2):
 
 
 def test_points_agree_with_the_exact_depth():
-    errors = []
-    for family, seed in (("rooms", 2), ("wide_streets", 1), ("shapes", 1), ("shapes", 4)):
+    errors = []  # of many clips: a plain wall, or a camera that hardly moves, gives no point
+    for family, seed in product(("rooms", "shapes"), range(20, 28)):
         view, truth = view_of(Order(family, (9 << 32) + seed, FRAMES))
         found = triangulate(view, 0.3, 60.0)[0]
         there = found > 0

@@ -30,7 +30,7 @@ def few(monkeypatch):
 @pytest.fixture(scope="module")
 def room():
     """A clip with exact depth and poses."""
-    return render_clip(FAMILIES["rooms"](3), *SIZE, 40)
+    return render_clip(FAMILIES["rooms"](6), *SIZE, 40)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class Knows(DepthNet):
 
 @pytest.fixture(scope="module")
 def room():
-    clip = render_world(Order("rooms", 7, (0, 3, 6)), 72, 96)
+    clip = render_world(Order("rooms", 6, (0, 3, 6)), 72, 96)
     pictures = torch.from_numpy(clip.images).permute(0, 3, 1, 2)
     depths = torch.from_numpy(clip.depth).float()[:, None]
     samples = {
