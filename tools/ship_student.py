@@ -23,8 +23,10 @@ COMMANDS = (
     "python tools/average_models.py runs/light_windows "
     + " ".join(f"1/5:runs/light_worlds_windows/checkpoints/step-{step}000" for step in range(4, 9)),
     "lumde train light_worlds_bright --out runs/light_worlds_bright",
-    "python tools/average_models.py runs/shipped 1/2:runs/light_worlds_bright "
+    "python tools/average_models.py runs/light_bright 1/2:runs/light_worlds_bright "
     + " ".join(f"1/6:runs/light_worlds_windows/checkpoints/step-{step}000" for step in range(2, 5)),
+    "lumde train light_worlds_contrast --out runs/light_worlds_contrast",
+    "python tools/average_models.py runs/shipped 1/2:runs/light_bright 1/2:runs/light_worlds_contrast",
 )
 SIZE = (192, 640)  # rows and columns that the cost is told for
 LIMITS = (
@@ -45,7 +47,7 @@ def main(path: Path, results: Path, name: str) -> None:
     model.config.training = {
         "licence": LICENCE,
         "limits": LIMITS,
-        "data": f"procedural worlds, generator {VERSION}; for the first two parts its earlier states",
+        "data": f"procedural worlds, generator {VERSION}; for the first four parts its earlier states",
         "commands": list(COMMANDS),
         **model.config.training,
         "params": f"{cost['params'] / 1e6:.2f} M",
