@@ -53,7 +53,7 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no probability or would turn colours negative."""
-        for name in ("flip", "jitter", "brightness", "contrast", "saturation", "grey", "vignette"):
+        for name in ("flip", "jitter", "brightness", "contrast", "saturation", "grey"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0..1, found {getattr(self, name)}")
         if not (0 <= self.noise <= 1 and 0 <= self.blur <= 4 and 0 <= self.slope <= 2):
@@ -66,8 +66,10 @@ class AugmentConfig:
             raise ValueError(
                 f"zoom 1..4 and windows of 32..4096 pixels, found {self.zoom} and {self.windows}"
             )
-        if not 0 <= self.jpeg <= 100 or self.vignette == 1:
-            raise ValueError(f"jpeg 0..100 and vignette below 1, found {self.jpeg} and {self.vignette}")
+        if not (0 <= self.jpeg <= 100 and 0 <= self.vignette < 1):
+            raise ValueError(
+                f"jpeg 0..100 and vignette from 0 to below 1, found {self.jpeg} and {self.vignette}"
+            )
         if not 0 <= self.hue <= 0.5:
             raise ValueError(f"hue must be within 0..0.5 turns, found {self.hue}")
 

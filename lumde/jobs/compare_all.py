@@ -76,9 +76,8 @@ class StudyRuns:
         if self.study.at_once:
             self._side_by_side(forgive)
         else:
-            while store.ready:
-                key = store.ready[0]
-                self._finished(key, _outcome(partial(run_one, self._begun(key)), forgive))
+            while ready := store.ready:
+                self._finished(ready[0], _outcome(partial(run_one, self._begun(ready[0])), forgive))
         return store.results
 
     def _side_by_side(self, forgive: bool) -> None:

@@ -77,6 +77,7 @@ class Room:
 
 
 def _box_around(solid: Solid) -> tuple[float, ...]:
+    """Its x, z, sine and cosine of the heading, half width, half depth, lowest and highest point."""
     (x, y, z, heading), (half_widths, half_depths, heights) = solid.place, zip(*solid.rings, strict=True)
     across = max(half_widths), max(half_depths)
     return x, z, float(np.sin(heading)), float(np.cos(heading)), *across, min(heights) - y, max(heights) - y

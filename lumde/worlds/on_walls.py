@@ -5,8 +5,15 @@ from lumde.worlds.kit import Kit, Place, box, shifted
 from lumde.worlds.solids import Solid
 from lumde.worlds.things import clutter
 
-KINDS = ("window", "door", "picture", "screen", "papers", "shelf", "nothing")
-_SHARES = (0.22, 0.13, 0.27, 0.08, 0.14, 0.08, 0.08)
+_SHARES = {
+    "window": 0.22,
+    "door": 0.13,
+    "picture": 0.27,
+    "screen": 0.08,
+    "papers": 0.14,
+    "shelf": 0.08,
+    "nothing": 0.08,
+}
 _LEAST = 0.4  # metres of wall, from what stands before it to the ceiling
 
 
@@ -20,7 +27,7 @@ def hang(kit: Kit, place: Place, half_width: float, tall: float, ceiling: float)
         tall: height up to which something stands before it, 0 = bare down to the floor.
         ceiling: the room's height.
     """
-    kind = KINDS[kit.rng.choice(len(KINDS), p=_SHARES)]
+    kind = str(kit.rng.choice(list(_SHARES), p=list(_SHARES.values())))
     if kind == "door" and tall == 0.0 and half_width > 0.35:
         return [kit.panel(place, float(kit.rng.uniform(0.38, 0.46)), 2.05, "door", kit.new_id())]
     if kind in ("nothing", "door") or ceiling - tall - 0.15 < _LEAST:

@@ -108,9 +108,7 @@ def paint_wood(rng: np.random.Generator, noise: Noise) -> Picture:
     coarse, fine = rng.uniform(0.015, 0.07), rng.uniform(0.005, 0.025)
     grey = rng.uniform(0.25, 0.65) + coarse * noise.draw(4, 1) + fine * noise.draw() + shade[:, None]
     grey[np.arange(SIZE) % (SIZE // planks) < 2] -= 0.12
-    return grey[..., None].astype(np.float32) * (near_grey(rng, 0.05) * np.array([1.15, 0.97, 0.8])).astype(
-        np.float32
-    )
+    return grey[..., None] * (near_grey(rng, 0.05) * np.array([1.15, 0.97, 0.8])).astype(np.float32)
 
 
 def paint_board(rng: np.random.Generator, noise: Noise) -> Picture:
