@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "lumde"
 ROWS = (  # a room may import rooms of earlier rows; never of its own row, never of a later one
     ("errors",),
     ("strict_yaml",),
-    ("files", "lock", "packaged", "registry"),
+    ("files", "lock", "packaged", "progress", "registry"),
     ("config",),  # reads through files
     ("structures",),
     ("geometry", "media", "pictures"),

@@ -89,6 +89,7 @@ def _check(args: argparse.Namespace) -> None:
 def _evaluated(args: argparse.Namespace, dataset: "FrameDataset") -> "Evaluation":
     """Metrics of a model or of predictions, and the trivial rows."""
     from lumde.jobs import evaluate as job
+    from lumde.progress import shown
 
     training = None
     if args.trivial_split or args.trivial_frames:
@@ -96,11 +97,7 @@ def _evaluated(args: argparse.Namespace, dataset: "FrameDataset") -> "Evaluation
             args.data, args.root, args.trivial_split, args.trivial_frames, args.option
         )
     if args.model is not None:
-        result = job.evaluate_model(
-            args.model, dataset, args.align, args.flip, args.assume_metres, job.progress
-        )
+        result = job.evaluate_model(args.model, dataset, args.align, args.flip, args.assume_metres, shown)
     else:
-        result = job.evaluate_predictions(
-            args.predictions, dataset, args.align, args.predictions_are, job.progress
-        )
+        result = job.evaluate_predictions(args.predictions, dataset, args.align, args.predictions_are, shown)
     return job.add_context(result, dataset, training)

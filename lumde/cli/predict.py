@@ -37,12 +37,13 @@ def run(args: argparse.Namespace) -> None:
     """Predict and tell where the files are."""
     from lumde.engine.devices import pick_device
     from lumde.files import printable
-    from lumde.jobs.predict import CameraChoice, predict_source, show_progress
+    from lumde.jobs.predict import CameraChoice, predict_source
     from lumde.models import load
+    from lumde.progress import shown
 
     model = load(args.model).to(pick_device("auto"))
     choice = CameraChoice(args.camera, args.focal, args.fov)
-    index = predict_source(args.source, model, args.out, args.save, choice, args.resume, show_progress)
+    index = predict_source(args.source, model, args.out, args.save, choice, args.resume, shown)
     for skipped in index["skipped"]:
         print(f"left out: {printable(skipped['problem'])}", file=sys.stderr)
     if index.get("video", {}).get("damaged"):

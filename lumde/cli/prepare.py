@@ -9,14 +9,12 @@ Damaged frames are left out; what follows them becomes the sequence NAME_part2.
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lumde.cli.options import add_camera, positive
 
 EXAMPLE = "lumde prepare drive.mp4 'photos/*.jpg' --out data/drives --camera cam.yaml --fps 10 --size 640x360"
-EVERY_FRAMES = 100  # between plain progress lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,11 +31,12 @@ def run(args: argparse.Namespace) -> None:
     """Prepare, and tell what became of each recording."""
     from lumde import files
     from lumde.data.prepare import PrepareOptions, prepare, report_row
+    from lumde.progress import shown
 
     options = PrepareOptions(
         camera=args.camera, focal_px=args.focal, fov_deg=args.fov, fps=args.fps, size=args.size
     )
-    reports = [report_row(report) for report in prepare(args.sources, args.out, options, _progress)]
+    reports = [report_row(report) for report in prepare(args.sources, args.out, options, shown)]
     for report in reports:
         _warn(report)
         print(
@@ -55,19 +54,6 @@ def _warn(report: dict[str, Any]) -> None:
         print(f"{name}: camera {report['camera']}; give --camera, --focal or --fov", file=sys.stderr)
     for problem in report["problems"]:
         print(f"{name}: left out: {problem}", file=sys.stderr)
-
-
-def _progress(frames: Iterable[Any], name: str, count: int | None) -> Iterator[Any]:
-    """Show a bar on a terminal, plain lines elsewhere."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(frames, name, count, unit="frame", file=sys.stderr)
-        return
-    for done, frame in enumerate(frames, start=1):
-        yield frame
-        if done % EVERY_FRAMES == 0:
-            print(f"prepare: {name}: {done}/{count or 'unknown'} frames", file=sys.stderr)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -6,7 +6,7 @@ sequence of its own, `<name>_part2`, so that no reader can take two frames for n
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -31,6 +31,7 @@ from lumde.media.cameras import (
 )
 from lumde.media.recordings import Recording, find_recordings
 from lumde.media.sources import SourceFrame, VideoSource, image_camera
+from lumde.progress import Progress, silent
 
 GAP_INTERVALS = 3.0  # a longer step between timestamps breaks the sequence
 BYTES_PER_PIXEL = 0.5  # of a JPEG at quality 95, generously
@@ -40,8 +41,6 @@ _QUARTER_TURNS = {
     6: 3,
     8: 1,
 }  # EXIF orientation -> counter-clockwise quarters to upright
-
-Progress = Callable[[Iterable[SourceFrame], str, int | None], Iterable[SourceFrame]]
 
 
 @dataclass(kw_only=True)
@@ -72,7 +71,7 @@ class SequenceReport:
 
 
 def prepare(
-    sources: list[str], out: Path, options: PrepareOptions, progress: Progress | None = None
+    sources: list[str], out: Path, options: PrepareOptions, progress: Progress = silent
 ) -> list[SequenceReport]:
     """Write the dataset folder `out` from videos, folders, globs or COLMAP projects.
 
@@ -80,7 +79,7 @@ def prepare(
         sources: paths or globs.
         out: new or empty folder; it appears only when complete.
         options: camera, frame rate, size.
-        progress: wraps the frames of a recording (frames, name, count or None).
+        progress: wraps the frames of a recording and tells how far it is.
 
     Raises:
         UsageError: `out` holds something, or a frame rate is asked of pictures.
@@ -101,7 +100,7 @@ def prepare(
         for recording in recordings:
             writer = _RecordingWriter(recording, folder, options, {other.name for other in recordings})
             frames = recording.source.frames(skip_broken=True)
-            writer.write(progress(frames, recording.name, recording.source.count) if progress else frames)
+            writer.write(progress(frames, f"prepare: {recording.name}", recording.source.count))
             reports.append(writer.report)
             lines += writer.lines
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

@@ -7,6 +7,7 @@ import numpy as np
 
 from lumde.data.base import FrameDataset
 from lumde.errors import ConfigError
+from lumde.progress import shown
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
 from lumde.worlds.clips import FAMILIES, Order, Studio
@@ -99,8 +100,10 @@ class Synthetic(FrameDataset):
         self._frames = {name: order.frames for name, order in orders.items()}
         self._clips = {name: clip for name, clip in self._clips.items() if name in orders}
         missing = [name for name in orders if name not in self._clips]
-        clips = self._studio.render([orders[name] for name in missing])
-        self._clips.update(zip(missing, clips, strict=True))
+        rendered = self._studio.render([orders[name] for name in missing])
+        if not self._clips:  # later epochs are waited for within a job that tells how far it is
+            rendered = shown(rendered, "render", len(missing), "world")
+        self._clips.update(zip(missing, rendered, strict=True))
         coming = range(window.stop, window.stop + self.config.fresh)
         self._studio.prepare([self._order(index) for index in coming])
         if not self.changes:

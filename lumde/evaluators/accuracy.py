@@ -1,6 +1,6 @@
 """One pass over a dataset: frames in, depth accuracy out: for `evaluate`, validation and the demo."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -13,13 +13,13 @@ from lumde.evaluators.base import Evaluation
 from lumde.evaluators.depth_accuracy import DepthAccuracy
 from lumde.evaluators.protocols import Protocol, resolve_protocol
 from lumde.evaluators.trivial import trivial_depths
-from lumde.structures import Frame, FrameKey
+from lumde.progress import Progress, silent
+from lumde.structures import Frame
 
 Predict = Callable[[UInt8[np.ndarray, "h w 3"]], Float[np.ndarray, "dh dw"]]  # RGB image -> disparity
 FrameDisparity = Callable[
     [int, Frame], Float[np.ndarray, "dh dw"]
 ]  # number in dataset.targets, frame -> disparity
-Progress = Callable[[Iterable[FrameKey]], Iterable[FrameKey]]  # wraps the keys, as tqdm does
 
 
 def evaluate_frames(
@@ -28,7 +28,7 @@ def evaluate_frames(
     protocol: str | Protocol | None = None,
     align: str = "median",
     flip: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Score a predictor over `dataset.targets`.
 
@@ -38,7 +38,7 @@ def evaluate_frames(
         protocol: a key of PROTOCOLS; None = the dataset's own.
         align: a key of ALIGNMENTS.
         flip: average with the prediction of the mirrored image (flip post-processing).
-        progress: wraps the frame keys, e.g. in a bar.
+        progress: wraps the frame keys and tells how far it is.
     """
 
     def disparity(_: int, frame: Frame) -> Float[np.ndarray, "dh dw"]:
@@ -57,7 +57,7 @@ def evaluate_disparities(
     dataset: FrameDataset,
     protocol: str | Protocol | None = None,
     align: str = "median",
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Evaluation]:
     """Score several sources of disparity over one reading of the dataset; answers one evaluation for each."""
     if "depth" not in dataset.provides:
@@ -65,7 +65,7 @@ def evaluate_disparities(
     rules = resolve_protocol(protocol, dataset)
     expected = rules.expected or dataset.expected  # an own list never stands for the published set
     evaluators = {name: DepthAccuracy(rules, align, expected) for name in sources}
-    for number, key in enumerate(progress(dataset.targets) if progress else dataset.targets):
+    for number, key in enumerate(progress(dataset.targets, "evaluate")):
         frame = dataset.read(key)
         for name, disparity in sources.items():
             evaluators[name].update(disparity(number, frame), frame, key)

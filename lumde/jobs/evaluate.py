@@ -4,14 +4,12 @@ import csv
 import dataclasses
 import io
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from tqdm import tqdm
 
 from lumde.config import nearest, parse, to_dict
 from lumde.data import DATASETS
@@ -21,7 +19,6 @@ from lumde.data.synthetic import Synthetic
 from lumde.engine.devices import pick_device
 from lumde.errors import DataError, UsageError
 from lumde.evaluators.accuracy import (
-    Progress,
     evaluate_disparities,
     evaluate_frames,
     evaluate_trivial,
@@ -32,13 +29,13 @@ from lumde.evaluators.depth_accuracy import METRICS
 from lumde.files import BROKEN_NPY, parse_yaml, printable, write_json, write_text
 from lumde.jobs.clip_score import clip_line
 from lumde.models import load
+from lumde.progress import Progress, silent
 from lumde.registry import build
-from lumde.structures import Frame, FrameKey
+from lumde.structures import Frame
 from lumde.worlds import VERSION
 
 Kind = Literal["disparity", "depth"]
 DEFAULT_TEST_SET = "streets-v1"
-PLAIN_LINE_S = 10.0  # without a terminal, progress is a line now and then
 
 
 def open_dataset(
@@ -84,7 +81,7 @@ def evaluate_model(
     align: str = "median",
     flip: bool = False,
     assume_metres: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Score a run, checkpoint or model folder over a dataset by the dataset's protocol.
 
@@ -124,7 +121,7 @@ def evaluate_predictions(
     dataset: FrameDataset,
     align: str = "median",
     kind: Kind = "disparity",
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Score an array of outside predictions, in the order of `dataset.targets`, by the dataset's protocol."""
     maps = read_predictions(path, len(dataset.targets))
@@ -227,22 +224,6 @@ def table(result: Evaluation, label: str) -> str:
     if "clip" in summary:
         lines.append(clip_line(summary["clip"]))
     return "\n".join(lines)
-
-
-def progress(keys: Iterable[FrameKey]) -> Iterator[FrameKey]:
-    """Tell how far it is on stderr: a bar with ETA on a terminal, else plain lines."""
-    if sys.stderr.isatty():
-        yield from tqdm(keys, desc="evaluate", unit="frame", file=sys.stderr)
-        return
-    keys = list(keys)
-    started = told = time.monotonic()
-    for done, key in enumerate(keys):
-        now = time.monotonic()
-        if done and now - told > PLAIN_LINE_S:
-            left = (now - started) / done * (len(keys) - done)
-            print(f"evaluate: {done}/{len(keys)} frames, ETA {left:.0f} s", file=sys.stderr)
-            told = now
-        yield key
 
 
 def _described(config: dict[str, Any]) -> str:

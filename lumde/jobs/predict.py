@@ -4,9 +4,7 @@ Each frame's files appear whole; `index.json` appears last. A folder without it 
 """
 
 import hashlib
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from tqdm import tqdm
 
 from lumde import files
 from lumde.errors import DataError, UsageError
@@ -26,14 +23,12 @@ from lumde.media.video import VideoWriter
 from lumde.models import DepthModel
 from lumde.pictures.depth import DEPTH_MAP, DepthRange, colour_depth, depth_range
 from lumde.pictures.panels import side_by_side
+from lumde.progress import Progress, silent
 
 FORMATS = (*FOLDERS, "mp4")
 REQUEST = "request.json"  # what an unfinished prediction was asked for: --resume must ask for the same
 PICTURES_PER_SECOND = 10.0  # of the mp4 made from single pictures
 SAMPLES = 24  # frames, at least, that fix the colours of a clip (all of a shorter one)
-PLAIN_LINE_S = 10.0
-
-Progress = Callable[[Iterable[SourceFrame], str, int | None], Iterable[SourceFrame]]
 
 
 @dataclass(frozen=True)
@@ -53,11 +48,6 @@ class CameraChoice:
         if self.fov_deg is not None:
             return camera_from_fov(self.fov_deg, width, height)
         return None
-
-
-def silent(frames: Iterable[SourceFrame], what: str, count: int | None) -> Iterable[SourceFrame]:
-    """Report nothing."""
-    return frames
 
 
 def predict_source(
@@ -121,7 +111,7 @@ class _Job:
     def clip_range(self, progress: Progress) -> DepthRange:
         """Fix one colour range for all frames from evenly spread ones; check that all are of one size."""
         stride, kept, shape = 1, [], None
-        for i, frame in enumerate(progress(self._frames(), "colours", self.opened.count)):
+        for i, frame in enumerate(progress(self._frames(), "predict: colours", self.opened.count)):
             if frame.image is None:
                 continue
             shape = shape or frame.image.shape
@@ -143,7 +133,7 @@ class _Job:
         path = self.store.out / "depth.mp4"
         rate = self.opened.frame_rate or PICTURES_PER_SECOND
         with VideoWriter(path, rate) if limits else nullcontext() as video:
-            for frame in progress(self._frames(), "depth", self.opened.count):
+            for frame in progress(self._frames(), "predict: depth", self.opened.count):
                 if frame.image is None:
                     self.skipped.append({"name": frame.name, "problem": frame.problem})
                     continue
@@ -279,18 +269,3 @@ def fingerprint(model: DepthModel) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def show_progress(frames: Iterable[SourceFrame], what: str, count: int | None) -> Iterator[SourceFrame]:
-    """Tell how far it is on stderr: a bar with ETA on a terminal, else plain lines."""
-    if sys.stderr.isatty():
-        yield from tqdm(frames, what, count, unit="frame", file=sys.stderr)
-        return
-    started = told = time.monotonic()
-    for done, frame in enumerate(frames):
-        now = time.monotonic()
-        if now - told > PLAIN_LINE_S:
-            left = f", ETA {(now - started) / done * (count - done):.0f} s" if count and done else ""
-            print(f"predict: {what}: {done}/{count or 'unknown'} frames{left}", file=sys.stderr)
-            told = now
-        yield frame

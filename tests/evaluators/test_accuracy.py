@@ -39,7 +39,7 @@ def test_a_dataset_without_depth_is_refused(memory_dataset):
 def test_progress_sees_every_key(memory_dataset):
     seen = []
 
-    def progress(keys):
+    def progress(keys, what):
         for key in keys:
             seen.append(key.name)
             yield key

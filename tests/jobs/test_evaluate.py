@@ -330,17 +330,6 @@ def test_mistakes_end_in_one_message(walls, capsys, arguments, code, message):
     assert out == ""
 
 
-def test_progress_without_a_terminal_is_plain_lines(capsys, monkeypatch):
-    clock = iter([0.0, 0.0, 11.0, 12.0, 30.0])
-    monkeypatch.setattr(job.time, "monotonic", lambda: next(clock))
-    keys = [FrameKey("drive", i, str(i)) for i in range(4)]
-    assert list(job.progress(keys)) == keys
-    assert capsys.readouterr().err.splitlines() == [
-        "evaluate: 1/4 frames, ETA 33 s",
-        "evaluate: 3/4 frames, ETA 10 s",
-    ]
-
-
 def test_results_do_not_tell_where_the_files_lay(walls, predictions):
     dataset = job.open_dataset("walls", "/data", split="/home/somebody/lists/scanned.txt")
     result = job.add_context(job.evaluate_predictions(predictions, dataset), dataset)

@@ -124,7 +124,7 @@ class Stop(Exception):
 def stop_after(count):
     def progress(frames, what, _):
         for i, item in enumerate(frames):
-            if what == "depth" and i == count:
+            if what == "predict: depth" and i == count:
                 raise Stop
             yield item
 
