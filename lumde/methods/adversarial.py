@@ -59,7 +59,7 @@ class Adversarial(Method):
         pixel_weight: float = 1.0
         pixel: Literal["log_l1", "inverse_l1"] = "log_l1"
         pair_weight: float = 1.0
-        pair_nodes: tuple[int, int] = (4, 8)  # rows and columns of nodes
+        pair_nodes: tuple[int, int] = (4, 8)  # rows and columns of nodes, at most the features' own
         holistic_weight: float = 0.1  # Structured KD's value
         critic: Named | None = choice(CRITICS, default=None)
         penalty_weight: float = 10.0
@@ -171,9 +171,11 @@ class Adversarial(Method):
     def _feature_pair(
         self, output: DepthOutput, features: tuple[Tensor, ...], valid: Tensor | None
     ) -> Tensor:
-        """Affinities of the deepest encoder maps."""
+        """Affinities of the deepest encoder maps; of small pictures those are coarser than `pair_nodes`."""
         ours, theirs = output.features[-1].float(), features[-1].float()
-        return pairwise_affinity(ours, theirs, self.config.pair_nodes, valid=valid)
+        sizes = zip(self.config.pair_nodes, ours.shape[2:], theirs.shape[2:], strict=True)
+        rows, columns = map(min, sizes)
+        return pairwise_affinity(ours, theirs, (rows, columns), valid=valid)
 
     def _pair(self, student: Tensor, teacher: Tensor, valid: Tensor | None) -> Tensor:
         """Affinities of the depth maps' patches, where a teacher gives no features."""

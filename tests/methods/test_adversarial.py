@@ -151,5 +151,7 @@ def test_pairs_are_those_of_the_deepest_maps():
     made, batch = method(FixedTeacher(), pixel_weight=0.0), {"main": frames_of(2)}
     seen = ((made.student, batch["main"].jittered), (made.teacher.net, batch["main"].image))
     maps = [net(image).features[-1] for net, image in seen]
-    expected = pairwise_affinity(*maps, made.config.pair_nodes)
+    rows, columns = maps[0].shape[2:]
+    assert (rows, columns) < made.config.pair_nodes  # the nodes are the map's own pixels
+    expected = pairwise_affinity(*maps, (rows, columns))
     torch.testing.assert_close(made.terms(batch, "student", 0)["pair"], expected)
