@@ -32,34 +32,38 @@ def main(out: Path, parts: dict[Path, float]) -> None:
     }
     with torch.no_grad():
         average.net.load_state_dict(mixed)
-    average.config.training = {"average_of": _parts(parts)}
+    book: dict[str, dict[str, Any]] = {}
+    shares = {_entered(path, book): weight for path, weight in parts.items()}
+    average.config.training = {"weights": out.name, "runs": {**book, out.name: {"average_of": shares}}}
     save(average, out)
 
 
-def _parts(parts: dict[Path, float]) -> list[dict[str, Any]]:
-    """Every run with the weights of what was taken from it."""
-    runs: dict[Path, dict[str, float]] = {}
-    for path, weight in parts.items():
-        run = path.parent.parent if path.parent.name == "checkpoints" else path
-        runs.setdefault(run, {})["its end" if path == run else path.name] = weight
-    return [{"weights": weights, **_facts(run)} for run, weights in runs.items()]
-
-
-def _facts(run: Path) -> dict[str, Any]:
-    """What was learned on the way to a run's or an averaged model's weights."""
+def _entered(path: Path, book: dict[str, dict[str, Any]]) -> str:
+    """Enter, once, what led to the weights of a run, checkpoint or average; answer their name in the book."""
+    run = path.parent.parent if path.parent.name == "checkpoints" else path
     if not (run / "result.json").exists():
         training = load(run).config.training
-        if "average_of" not in training:
+        if "runs" not in training:
             raise SystemExit(f"{run}: neither a finished run nor an average of such")
-        return {"average_of": training["average_of"]}
-    facts = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    data = {key: value for key, value in facts["data"].items() if key != "processes"}
-    start = facts["student"]["init"]
-    kept = {"data": data, "seed": facts["seed"], "steps": facts["steps"], "seconds": round(facts["seconds"])}
-    if not start:
-        return kept
-    folder = Path(start)
-    return kept | {"from": _facts(folder.parent if folder.name == "model" else folder)}
+        book |= training["runs"]
+        return str(training["weights"])
+    if run.name not in book:
+        book[run.name] = _facts(json.loads((run / "result.json").read_text(encoding="utf-8")), book)
+    return run.name if run == path else f"{run.name}/{path.name}"
+
+
+def _facts(result: dict[str, Any], book: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    data = {key: value for key, value in result["data"].items() if key != "processes"}
+    facts = {
+        "data": data,
+        "seed": result["seed"],
+        "steps": result["steps"],
+        "seconds": round(result["seconds"]),
+    }
+    start = Path(result["student"]["init"] or "")
+    if not start.name:
+        return facts
+    return facts | {"from": _entered(start.parent if start.name == "model" else start, book)}
 
 
 if __name__ == "__main__":

@@ -264,7 +264,7 @@ def test_the_shipped_model_needs_no_path():
     assert sum(p.numel() for p in model.net.parameters()) < 1.5e6
     size = sum(file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file())
     assert size <= 6e6
-    assert {"licence", "data", "commands", "average_of"} <= set(model.config.training)
+    assert {"licence", "data", "commands", "weights", "runs"} <= set(model.config.training)
     assert list(shipped_models()) == [DEFAULT_MODEL]
 
 
