@@ -14,24 +14,15 @@ from lumde.models import load, save
 from lumde.models.folder import SHIPPED
 from lumde.worlds import VERSION
 
+PARTS = ("light_worlds", "light_worlds_windows", "light_worlds_roads")
 COMMANDS = (
-    "lumde train light_worlds --out runs/light_worlds",
-    "lumde train light_worlds_fine --out runs/light_worlds_fine",
-    "python tools/average_models.py runs/light 0.7:runs/light_worlds "
-    "0.3:runs/light_worlds_fine/checkpoints/step-4000",
-    "lumde train light_worlds_windows --out runs/light_worlds_windows",
-    "python tools/average_models.py runs/light_windows "
-    + " ".join(f"1/5:runs/light_worlds_windows/checkpoints/step-{step}000" for step in range(4, 9)),
-    "lumde train light_worlds_bright --out runs/light_worlds_bright",
-    "python tools/average_models.py runs/light_bright 1/2:runs/light_worlds_bright "
-    + " ".join(f"1/6:runs/light_worlds_windows/checkpoints/step-{step}000" for step in range(2, 5)),
-    "lumde train light_worlds_contrast --out runs/light_worlds_contrast",
-    "python tools/average_models.py runs/shipped 1/2:runs/light_bright 1/2:runs/light_worlds_contrast",
+    *(f"lumde train {part} --out runs/{part}" for part in PARTS),
+    f"python tools/average_models.py runs/shipped 1:runs/{PARTS[-1]}",
 )
 SIZE = (192, 640)  # rows and columns that the cost is told for
 LIMITS = (
-    "a start to adapt from, nothing to drive by: on KITTI clip 06 one constant depth is better; bright walls "
-    "over dark things may be taken for sky"
+    "a start to adapt from, nothing to drive by: on KITTI clip 06 one constant depth is as good; "
+    "bright walls over dark things may be taken for sky"
 )
 LICENCE = "Apache-2.0; learned from procedural worlds alone, no recording and no foreign weights"
 
@@ -47,7 +38,7 @@ def main(path: Path, results: Path, name: str) -> None:
     model.config.training = {
         "licence": LICENCE,
         "limits": LIMITS,
-        "data": f"procedural worlds, generator {VERSION}; for the first four parts its earlier states",
+        "data": f"procedural worlds, generator {VERSION}",
         "commands": list(COMMANDS),
         **model.config.training,
         "params": f"{cost['params'] / 1e6:.2f} M",

@@ -260,7 +260,7 @@ def test_half_size_weights_come_back_as_full_ones(tmp_path):
 
 def test_the_shipped_model_needs_no_path():
     model = load()
-    assert model.config.net.name == "depth_light" and model.config.unit == "relative"
+    assert model.config.net.name == "depth_small" and model.config.unit == "relative"
     assert sum(p.numel() for p in model.net.parameters()) < 1.5e6
     size = sum(file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file())
     assert size <= 6e6

@@ -146,9 +146,9 @@ def test_padding_repeats_the_last_pixels():
     assert pad_to_multiple(padded, 4) is padded
 
 
-def test_the_light_network_stays_light():
-    net = made({"name": "depth_light", "scales": 1})
-    assert network_cost(net, 192, 640)["gmacs"] <= 0.8
+@pytest.mark.parametrize("values", [{"name": "depth_light"}, {"name": "depth_small", "size": "light"}])
+def test_light_networks_stay_light(values):
+    assert network_cost(made({**values, "scales": 1}), 192, 640)["gmacs"] <= 0.8
 
 
 def test_attention_lets_every_place_see_every_other():
