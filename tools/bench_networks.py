@@ -1,6 +1,5 @@
 """Milliseconds per picture and per training step, of light networks and a large one.
 
-
 usage: OMP_NUM_THREADS=2 python tools/bench_networks.py OUT.json
 
 Answers pictures of 192x640 in fp32; learns from 16 of 96x160 with the number format that training picks here.
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lumde.config import parse
 from lumde.engine.devices import network_dtype
@@ -33,7 +32,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "depth_resnet (ResNet-18)": {"name": "depth_resnet"},
 }
 PICTURE, BATCH = (1, 3, 192, 640), (16, 3, 96, 160)
-ROUNDS = 9
+ROUNDS = 15
 
 
 def main(out: Path) -> None:
@@ -43,11 +42,12 @@ def main(out: Path) -> None:
     for name, net in nets.items():
         cost = network_cost(net, *PICTURE[2:])
         found[name] = {"params": cost["params"], "gmacs": cost["gmacs"]}
-    for key, job in (("picture_ms", _answer), ("step_ms", _learn)):
+    for key, job, shape in (("picture_ms", _answer, PICTURE), ("step_ms", _learn, BATCH)):
+        images = torch.rand(shape).to(memory_format=torch.channels_last)
         times: dict[str, list[float]] = {name: [] for name in nets}
         for _ in range(ROUNDS):
             for name, net in nets.items():
-                times[name].append(_milliseconds(job, net))
+                times[name].append(_milliseconds(job, net, images))
         for name in nets:
             found[name][key] = statistics.median(times[name][1:])
     dtype = str(network_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
@@ -63,22 +63,22 @@ def _made(values: dict[str, Any]) -> nn.Module:
     return build(DEPTH_NETS, config).to(memory_format=torch.channels_last)
 
 
-def _milliseconds(job: Callable[[nn.Module], None], net: nn.Module) -> float:
+def _milliseconds(job: Callable[[nn.Module, Tensor], None], net: nn.Module, images: Tensor) -> float:
     started = time.perf_counter()
-    job(net)
+    job(net, images)
     return 1000 * (time.perf_counter() - started)
 
 
-def _answer(net: nn.Module) -> None:
+def _answer(net: nn.Module, images: Tensor) -> None:
     with torch.inference_mode():
-        net.eval()(torch.rand(PICTURE).to(memory_format=torch.channels_last))
+        net.eval()(images)
 
 
-def _learn(net: nn.Module) -> None:
+def _learn(net: nn.Module, images: Tensor) -> None:
     """Forward and backward, without the optimiser and without pictures being made."""
     dtype = network_dtype("auto", torch.device("cpu"))
     with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-        output = net.train()(torch.rand(BATCH).to(memory_format=torch.channels_last))
+        output = net.train()(images)
     output.disp.float().mean().backward()
     net.zero_grad()
 
