@@ -136,15 +136,23 @@ def _adapted(
 
 
 def _judged(verdict: Verdict, after: ClipScore) -> Verdict:
-    """Keep what was learned if it explains the frames held out better, else the network as it came."""
+    """Keep what was learned if it explains the frames held out better than the network as it came did.
+
+    And better than a flat world does: frames that one depth explains best cannot tell good maps from bad.
+    """
     assert verdict.before is not None
     old, new = verdict.before.error, after.error
     gain = 1 - new / old
     if gain < LEAST_GAIN:
-        reason = f"not kept: error on frames held out {old:.4f} before, {new:.4f} after"
+        reason = f"error on frames held out {old:.4f} before, {new:.4f} after"
+    elif new >= after.flat:
+        reason = (
+            f"a flat world still explains the frames held out better: error {after.flat:.4f}, {new:.4f} after"
+        )
     else:
         reason = f"kept: {gain:.0%} less error on frames held out ({old:.4f} to {new:.4f})"
-    return replace(verdict, adapted=gain >= LEAST_GAIN, reason=reason, after=after)
+        return replace(verdict, adapted=True, reason=reason, after=after)
+    return replace(verdict, adapted=False, reason=f"not kept: {reason}", after=after)
 
 
 def _as_dataset(source: Path, out: Path, options: PrepareOptions, say: Say) -> Path:

@@ -52,9 +52,14 @@ def test_a_clip_is_learned_from_and_judged(clip, start, tmp_path, capsys):
         assert same_weights(start, out / "model")
 
 
-@pytest.mark.parametrize(("after", "kept"), [(0.5, True), (0.995, False), (1.5, False)])
-def test_only_what_explains_held_out_frames_better_is_kept(clip, start, tmp_path, monkeypatch, after, kept):
-    scores = iter([job.ClipScore(error, 0.2, 0.3, 0.4, 2.0, 8) for error in (0.1, 0.1 * after)])
+@pytest.mark.parametrize(
+    ("after", "flat", "kept"),
+    [(0.05, 0.2, True), (0.0995, 0.2, False), (0.15, 0.2, False), (0.08, 0.09, True), (0.08, 0.07, False)],
+)
+def test_only_what_explains_held_out_frames_better_is_kept(
+    clip, start, tmp_path, monkeypatch, after, flat, kept
+):
+    scores = iter([job.ClipScore(error, flat, 0.3, 0.4, 2.0, 8) for error in (0.1, after)])
     for module in (job, parallax):
         monkeypatch.setattr(module, "score_clip", lambda *_: next(scores))
     assert adapted(clip, start, tmp_path / "run") == 0
