@@ -2,7 +2,7 @@
 
 SOURCE is a video, a folder or glob of pictures, or a dataset folder. The camera has to travel: standing still
 or turning on the spot teaches no depth, and the verdict says so. What does not explain frames that were held
-out better than the network as it came is not kept. RUN/model holds the result.
+out better than the network as it came, and than a flat world, is not kept. RUN/model holds the result.
 """
 
 import argparse
