@@ -47,6 +47,11 @@ class ClipScore:
         """Whether the camera moves enough for depth to show."""
         return self.travel >= LEAST_TRAVEL and self.parallax >= LEAST_PARALLAX
 
+    @property
+    def beats_flat(self) -> bool:
+        """Whether the network's depth explains the frames better than one depth everywhere."""
+        return self.error < self.flat
+
 
 def survey(
     disparity: Disparity, snippets_at: Callable[[int], Snippets], most: int = MOST

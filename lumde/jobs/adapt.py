@@ -120,7 +120,7 @@ def _adapted(
         factor = scale_to_metres(start.disparity, clip.metric_snippets(distance))
         start = scaled(start, factor, "metres")
         say(f"recorded motion: depth in metres is {factor:.3g} times the network's")
-    anchored = before.error >= before.flat
+    anchored = not before.beats_flat
     if anchored:
         say("a flat world explains these frames as well: the network stays near its answers")
     verdict = Verdict(False, "", before, distance=distance)
@@ -145,7 +145,7 @@ def _judged(verdict: Verdict, after: ClipScore) -> Verdict:
     gain = 1 - new / old
     if gain < LEAST_GAIN:
         reason = f"error on frames held out {old:.4f} before, {new:.4f} after"
-    elif new >= after.flat:
+    elif not after.beats_flat:
         reason = (
             f"a flat world still explains the frames held out better: error {after.flat:.4f}, {new:.4f} after"
         )
