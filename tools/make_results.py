@@ -139,6 +139,10 @@ ADAPT_ROWS = {
     **{f"kitchen_{block}": f"kitchen, block {block}" for block in range(5)},
     "kitchen_0_posed": "kitchen, block 0, recorded poses",
     "drive_0060": "KITTI drive 0060, frames 0-40",
+    "odometry_06": "KITTI odometry clip 06, triangulated points",
+    "odometry_xx": "KITTI odometry clip xx, triangulated points",
+    "dashcam_solidWhiteRight": "dash-cam, solidWhiteRight",
+    "dashcam_test_video": "dash-cam, test_video",
     "turning": "a camera that turns",
     "standing": "a camera that stands, in flickering light",
     "repeated": "one picture, repeated",
@@ -180,6 +184,7 @@ def adapt_table(run: str = "adapt") -> str:
                 "own, unscaled": mean("own_unscaled", "abs_rel"),
                 "error before": mean("score_before", "error"),
                 "after": mean("score_after", "error"),
+                "flat world": mean("score_after", "flat"),
                 "kept": "yes" if all(one["adapted"] for one in seeds) else "no",
             }
         )

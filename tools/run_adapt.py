@@ -3,8 +3,9 @@
 usage: python tools/run_adapt.py RECORDINGS MODEL OUT [MINUTES [SEEDS]]      OUT/adapt_*.json: the results
 
 Kitchen: five blocks of 50 frames; each is tested after adapting to all other frames but the 10 around it,
-without poses, once per seed; block 0 also with them. Drive 0060: its first 41 frames. A turning camera, a
-standing one and a repeated frame.
+without poses, once per seed; block 0 also with them. Drive 0060: its first 41 frames. Odometry clips: tested
+on their own frames by the points of OUT/points/CLIP (tools/triangulate_clip.py; left out without them). The
+dash-cam videos, which have no truth. A turning camera, a standing one and a repeated frame.
 """
 
 import json
@@ -29,6 +30,7 @@ from lumde.worlds.motion import poses_from_angles
 from lumde.worlds.render import render_clip
 
 BLOCK, GAP = 50, 10  # frames
+ODOMETRY = {"06": 707.1, "xx": 718.9}  # clips and their focal lengths, pixels
 METRICS = ("abs_rel", "rmse", "a1")
 
 
@@ -52,7 +54,16 @@ def main(recordings: Path, model: Path, out: Path, minutes: float, seeds: int) -
     _row("repeated", lambda: _repeated(out / "data"), None, model, out, minutes)
     test = open_dataset("kitti_raw", str(drive), "drive_0060")
     _row("drive_0060", lambda: _drive(drive, out / "data"), test, model, out, minutes, focal=721.5)
-    for seed in range(seeds):
+    for number in range(5):
+        block(number)
+    for clip, focal in ODOMETRY.items():
+        if (points := out / "points" / clip).is_dir():
+            pictures = recordings / "kitti_odometry" / "sequences" / clip / "image_0"
+            test = open_dataset("frames", str(points))
+            _row(f"odometry_{clip}", partial(Path, pictures), test, model, out, minutes, focal=focal)
+    for video in sorted((recordings / "dashcam").glob("*.mp4")):
+        _row(f"dashcam_{video.stem}", partial(Path, video), None, model, out, minutes)
+    for seed in range(1, seeds):
         for number in range(5):
             block(number, seed=seed)
 
