@@ -47,15 +47,11 @@ def main(recordings: Path, model: Path, out: Path, minutes: float, seeds: int) -
         clip = partial(_without, kitchen, out / "data", number, posed)
         _row(name, clip, test, model, out, minutes, seed=seed, own=own)
 
-    block(0)
-    block(0, posed=True)
     _row("turning", lambda: _turning(out / "data"), None, model, out, minutes)
     _row("standing", lambda: _standing(out / "data"), None, model, out, minutes)
     _row("repeated", lambda: _repeated(out / "data"), None, model, out, minutes)
     test = open_dataset("kitti_raw", str(drive), "drive_0060")
     _row("drive_0060", lambda: _drive(drive, out / "data"), test, model, out, minutes, focal=721.5)
-    for number in range(5):
-        block(number)
     for clip, focal in ODOMETRY.items():
         if (points := out / "points" / clip).is_dir():
             pictures = recordings / "kitti_odometry" / "sequences" / clip / "image_0"
@@ -63,9 +59,10 @@ def main(recordings: Path, model: Path, out: Path, minutes: float, seeds: int) -
             _row(f"odometry_{clip}", partial(Path, pictures), test, model, out, minutes, focal=focal)
     for video in sorted((recordings / "dashcam").glob("*.mp4")):
         _row(f"dashcam_{video.stem}", partial(Path, video), None, model, out, minutes)
-    for seed in range(1, seeds):
+    for seed in range(seeds):
         for number in range(5):
             block(number, seed=seed)
+    block(0, posed=True)
 
 
 def _row(

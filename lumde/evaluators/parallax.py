@@ -153,14 +153,25 @@ def view_of(sample: dict[str, Tensor]) -> SnippetView:
 def turned_error(view: SnippetView) -> float:
     """Error if the camera only turned, at the focal length of FOCAL_FACTORS that suits it best."""
     depth = torch.ones_like(view.target[:, :1])  # any: without travel depth changes nothing
-    errors = []
-    for factor in FOCAL_FACTORS:
-        lens = view.intrinsics.clone()
-        lens[:, (0, 1), (0, 1)] *= factor
-        seen = view._replace(intrinsics=lens)
-        turning = find_motion(seen.target, seen.sources, depth, lens, seen.valid, turning_only=True)
-        errors.append(view_error(seen, depth, turning))
-    return min(errors)
+    seen = [view._replace(intrinsics=_zoomed(view.intrinsics, factor)) for factor in FOCAL_FACTORS]
+    count = len(seen)
+    valid = None if view.valid is None else view.valid.repeat(count, 1, 1, 1)
+    turning = find_motion(
+        view.target.repeat(count, 1, 1, 1),
+        view.sources.repeat(count, 1, 1, 1),
+        depth.repeat(count, 1, 1, 1),
+        torch.cat([one.intrinsics for one in seen]),
+        valid,
+        turning_only=True,
+    )
+    return min(view_error(*one) for one in zip(seen, [depth] * count, turning.chunk(count), strict=True))
+
+
+def _zoomed(intrinsics: Float[Tensor, "n 3 3"], factor: float) -> Float[Tensor, "n 3 3"]:
+    """A lens of that many times the focal length."""
+    zoomed = intrinsics.clone()
+    zoomed[:, (0, 1), (0, 1)] *= factor
+    return zoomed
 
 
 def view_error(view: SnippetView, depth: Float[Tensor, "_ 1 h w"], motion: Float[Tensor, "n 4 4"]) -> float:

@@ -15,7 +15,10 @@ from lumde.geometry.warp import warp_points
 
 HUBER = 0.03  # grey levels (of 1) up to which an error counts squared, beyond it linearly
 SMALLEST = 24  # pixels of the shorter side at the coarsest level of a search
-STEPS = (3, 6, 10)  # of a search at full size, half, and smaller
+STEPS = (6, 12, 20)  # of a search at full size, half, and smaller
+# Where a search begins, along the viewing direction, as shares of the median depth. Travel towards what lies
+# far ahead moves little: from standstill alone a search on a road ends half way.
+STARTS = (0.0, 0.05, -0.05, 0.15, -0.15)
 STRIDE = 2  # every how-many-th pixel of both axes is looked at; a quarter of the work
 DAMPING = 1e-3  # Levenberg's, as a share of the normal matrix's diagonal
 
@@ -25,6 +28,34 @@ class Search(NamedTuple):
 
     steps: int  # Gauss-Newton steps
     turning_only: bool = False  # the camera's place stays as first guessed
+
+
+class _Pair(NamedTuple):
+    """Two pictures, and depth of the first."""
+
+    target: Float[Tensor, "b 3 h w"]
+    source: Float[Tensor, "b 3 h w"]
+    depth: Float[Tensor, "b 1 h w"]
+    intrinsics: Float[Tensor, "b 3 3"]
+    valid: Bool[Tensor, "b 1 h w"] | None
+
+    def shrunk(self, level: int) -> "_Pair":
+        """The same, so many times halved."""
+        height, width = self.depth.shape[-2:]
+        small = (max(1, height >> level), max(1, width >> level))
+        return _Pair(
+            _shrunk(self.target, small),
+            _shrunk(self.source, small),
+            1 / _shrunk(1 / self.depth, small),
+            resize_intrinsics(self.intrinsics, (height, width), small),
+            None if self.valid is None else _shrunk(self.valid.to(self.depth.dtype), small) > 0.99,
+        )
+
+    def repeated(self, count: int) -> "_Pair":
+        """The whole batch, so many times."""
+        target, source, depth = (part.repeat(count, 1, 1, 1) for part in self[:3])
+        valid = None if self.valid is None else self.valid.repeat(count, 1, 1, 1)
+        return _Pair(target, source, depth, self.intrinsics.repeat(count, 1, 1), valid)
 
 
 @torch.no_grad()
@@ -55,6 +86,55 @@ def refine_motion(
     Source: inverse-compositional alignment, Baker and Matthews 2004, IJCV 56(3); for depth from video first
     used by Wang et al. 2018, arXiv:1712.00175 (DDVO). Huber weights, damping and step control are ours.
     """
+    return _refined(_Pair(target, source, depth, intrinsics, valid), source_from_target, search)[0]
+
+
+@torch.no_grad()
+@full_precision
+def find_motion(
+    target: Float[Tensor, "b 3 h w"],
+    source: Float[Tensor, "b 3 h w"],
+    depth: Float[Tensor, "b 1 h w"],
+    intrinsics: Float[Tensor, "b 3 3"],
+    valid: Bool[Tensor, "b 1 h w"] | None = None,
+    turning_only: bool = False,
+) -> Float[Tensor, "b 4 4"]:
+    """Find a motion by alignment from coarse to fine, from several starts; no network, no gradient.
+
+    Pictures are halved until their shorter side is about SMALLEST pixels, so that motions of a tenth of the
+    width are within reach; there the best of STARTS is chosen. Arguments and units as those of
+    `refine_motion`. Ours.
+    """
+    pair = _Pair(target, source, depth, intrinsics, valid)
+    halvings = max(0, round(math.log2(min(depth.shape[-2:]) / SMALLEST)))
+
+    def search(level: int) -> Search:
+        return Search(STEPS[min(level, len(STEPS) - 1)], turning_only)
+
+    motion = _begun(pair.shrunk(halvings), search(halvings))
+    for level in range(halvings - 1, -1, -1):
+        motion, _ = _refined(pair.shrunk(level), motion, search(level))
+    return motion
+
+
+def _begun(pair: _Pair, search: Search) -> Float[Tensor, "b 4 4"]:
+    """The motion that the best of STARTS leads to; a camera that only turns has one start."""
+    starts = pair.depth.new_tensor((0.0,) if search.turning_only else STARTS)
+    count, batch = len(starts), len(pair.depth)
+    depth = torch.where(pair.depth.isfinite(), pair.depth, torch.nan)
+    unit = depth.flatten(1).nanmedian(dim=1).values.nan_to_num()
+    motion = torch.eye(4, device=depth.device, dtype=depth.dtype).repeat(count * batch, 1, 1)
+    motion[:, 2, 3] = (starts[:, None] * unit).flatten()
+    motion, cost = _refined(pair.repeated(count), motion, search)
+    best = torch.where(cost.isfinite(), cost, torch.inf).view(count, batch).argmin(0)
+    return motion.view(count, batch, 4, 4)[best, torch.arange(batch, device=best.device)]
+
+
+def _refined(
+    pair: _Pair, motion: Float[Tensor, "b 4 4"], search: Search
+) -> tuple[Float[Tensor, "b 4 4"], Float[Tensor, " b"]]:
+    """`refine_motion`, with the cost that is left."""
+    target, source, depth, intrinsics, valid = pair
     grey_target, grey_source = target.mean(1, keepdim=True), source.mean(1, keepdim=True)
     slopes = [_every(slope, STRIDE) for slope in _slopes(grey_target)]
     grey_target, depth = _every(grey_target, STRIDE), _every(depth, STRIDE)
@@ -70,7 +150,6 @@ def refine_motion(
         warped = warp_points(grey_source, points, use, motion, intrinsics)
         return _robust((warped.image - grey_target).flatten(1), warped.inside.flatten(1))
 
-    motion = source_from_target
     error, weight, cost = compare(motion)
     for _ in range(search.steps):
         change = _solve(jacobian, error, weight)
@@ -81,40 +160,7 @@ def refine_motion(
         error = torch.where(better[:, None], new_error, error)
         weight = torch.where(better[:, None], new_weight, weight)
         cost = torch.where(better, new_cost, cost)
-    return motion
-
-
-@torch.no_grad()
-@full_precision
-def find_motion(
-    target: Float[Tensor, "b 3 h w"],
-    source: Float[Tensor, "b 3 h w"],
-    depth: Float[Tensor, "b 1 h w"],
-    intrinsics: Float[Tensor, "b 3 3"],
-    valid: Bool[Tensor, "b 1 h w"] | None = None,
-    turning_only: bool = False,
-) -> Float[Tensor, "b 4 4"]:
-    """Find a motion from standstill by alignment from coarse to fine; no network, no gradient.
-
-    Pictures are halved until their shorter side is about SMALLEST pixels, so that motions of a tenth of the
-    width are within reach. Arguments and units as those of `refine_motion`. Ours.
-    """
-    size = (depth.shape[-2], depth.shape[-1])
-    motion = torch.eye(4, device=depth.device, dtype=depth.dtype).repeat(len(depth), 1, 1)
-    halvings = max(0, round(math.log2(min(size) / SMALLEST)))
-    for level in range(halvings, -1, -1):
-        small = (max(1, size[0] >> level), max(1, size[1] >> level))
-        use = None if valid is None else _shrunk(valid.to(depth.dtype), small) > 0.99
-        motion = refine_motion(
-            _shrunk(target, small),
-            _shrunk(source, small),
-            1 / _shrunk(1 / depth, small),
-            motion,
-            resize_intrinsics(intrinsics, size, small),
-            Search(STEPS[min(level, len(STEPS) - 1)], turning_only),
-            use,
-        )
-    return motion
+    return motion, cost
 
 
 def _shrunk(values: Float[Tensor, "b c _ _"], size: tuple[int, int]) -> Float[Tensor, "b c h w"]:

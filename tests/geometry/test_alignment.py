@@ -7,6 +7,8 @@ from torch import Tensor
 from lumde.geometry.alignment import STRIDE, Search, find_motion, motion_distance, refine_motion
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import warp
+from lumde.worlds.clips import FAMILIES
+from lumde.worlds.render import render_clip
 
 SIZE = (48, 96)
 INTRINSICS = torch.tensor([[90.0, 0, 47.5], [0, 90.0, 23.5], [0, 0, 1]], dtype=torch.float64)[None]
@@ -45,6 +47,22 @@ def test_a_motion_of_many_pixels_is_found_without_a_guess():
     found = find_motion(target, source, depth, INTRINSICS)
     assert motion_distance(start, motion, depth, INTRINSICS, stride=1) * SIZE[1] > 3  # pixels
     assert motion_distance(found, motion, depth, INTRINSICS, stride=1) * SIZE[1] < 0.05
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_travel_along_a_street_is_found_where_standstill_is_a_trap(seed):
+    clip = render_clip(FAMILIES["streets"](seed), 64, 192, (3, 5))
+    target, source = torch.from_numpy(clip.images).permute(0, 3, 1, 2)[:, None] / 255.0
+    depth = torch.from_numpy(clip.depth)[:1, None].float()
+    depth = torch.where(depth > 0, depth, 200.0)  # the sky
+    poses, lens = torch.from_numpy(clip.poses), torch.from_numpy(clip.intrinsics).float().view(1, 3, 3)
+    motion = (torch.linalg.inv(poses[1]) @ poses[0]).float()[None]
+    start = torch.eye(4)[None]
+    found = find_motion(target, source, depth, lens)
+    from_standstill = refine_motion(target, source, depth, start, lens, Search(50))
+    assert motion_distance(start, motion, depth, lens, stride=1) * 192 > 5  # pixels
+    assert motion_distance(from_standstill, motion, depth, lens, stride=1) * 192 > 3
+    assert motion_distance(found, motion, depth, lens, stride=1) * 192 < 0.1
 
 
 @pytest.mark.parametrize("seed", range(5))
