@@ -57,12 +57,12 @@ def main(recordings: Path, model: Path, out: Path, minutes: float, seeds: int) -
             pictures = recordings / "kitti_odometry" / "sequences" / clip / "image_0"
             test = open_dataset("frames", str(points))
             _row(f"odometry_{clip}", partial(Path, pictures), test, model, out, minutes, focal=focal)
-    for video in sorted((recordings / "dashcam").glob("*.mp4")):
-        _row(f"dashcam_{video.stem}", partial(Path, video), None, model, out, minutes)
     for seed in range(seeds):
         for number in range(5):
             block(number, seed=seed)
     block(0, posed=True)
+    for video in sorted((recordings / "dashcam").glob("*.mp4")):
+        _row(f"dashcam_{video.stem}", partial(Path, video), None, model, out, minutes)
 
 
 def _row(

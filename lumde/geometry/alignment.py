@@ -16,9 +16,11 @@ from lumde.geometry.warp import warp_points
 HUBER = 0.03  # grey levels (of 1) up to which an error counts squared, beyond it linearly
 SMALLEST = 24  # pixels of the shorter side at the coarsest level of a search
 STEPS = (6, 12, 20)  # of a search at full size, half, and smaller
-# Where a search begins, along the viewing direction, as shares of the median depth. Travel towards what lies
-# far ahead moves little: from standstill alone a search on a road ends half way.
-STARTS = (0.0, 0.05, -0.05, 0.15, -0.15)
+# Where a search begins, along the viewing direction: shares of the median depth. Travel towards what lies far
+# ahead moves little: from standstill alone a search on a road ends half way.
+AHEAD = (0.0, 0.05, -0.05, 0.15, -0.15)
+SEEK = 6  # steps from each start
+REACH = 1 / 3  # of a side, by which the whole picture may have moved
 STRIDE = 2  # every how-many-th pixel of both axes is looked at; a quarter of the work
 DAMPING = 1e-3  # Levenberg's, as a share of the normal matrix's diagonal
 
@@ -101,9 +103,8 @@ def find_motion(
 ) -> Float[Tensor, "b 4 4"]:
     """Find a motion by alignment from coarse to fine, from several starts; no network, no gradient.
 
-    Pictures are halved until their shorter side is about SMALLEST pixels, so that motions of a tenth of the
-    width are within reach; there the best of STARTS is chosen. Arguments and units as those of
-    `refine_motion`. Ours.
+    Pictures are halved until their shorter side is about SMALLEST pixels; there the best start is chosen.
+    Arguments and units as those of `refine_motion`. Ours.
     """
     pair = _Pair(target, source, depth, intrinsics, valid)
     halvings = max(0, round(math.log2(min(depth.shape[-2:]) / SMALLEST)))
@@ -118,16 +119,48 @@ def find_motion(
 
 
 def _begun(pair: _Pair, search: Search) -> Float[Tensor, "b 4 4"]:
-    """The motion that the best of STARTS leads to; a camera that only turns has one start."""
-    starts = pair.depth.new_tensor((0.0,) if search.turning_only else STARTS)
-    count, batch = len(starts), len(pair.depth)
+    """The best of several starts: at AHEAD, with and without the turn that shifts the picture best."""
+    turns = [torch.zeros_like(pair.intrinsics[:, 0]), _turn_of_shift(pair)]
+    starts = [
+        _start(pair, turn, ahead) for turn in turns for ahead in ((0.0,) if search.turning_only else AHEAD)
+    ]
+    few = search._replace(steps=SEEK)
+    motion, cost = _refined(pair.repeated(len(starts)), torch.cat(starts), few)
+    best = torch.where(cost.isfinite(), cost, torch.inf).view(len(starts), -1).argmin(0)
+    begun = motion.view(len(starts), -1, 4, 4)[best, torch.arange(len(best), device=best.device)]
+    return _refined(pair, begun, search)[0]
+
+
+def _start(pair: _Pair, turn: Float[Tensor, "b 3"], ahead: float) -> Float[Tensor, "b 4 4"]:
+    """A turn, and a travel ahead in median depths."""
     depth = torch.where(pair.depth.isfinite(), pair.depth, torch.nan)
     unit = depth.flatten(1).nanmedian(dim=1).values.nan_to_num()
-    motion = torch.eye(4, device=depth.device, dtype=depth.dtype).repeat(count * batch, 1, 1)
-    motion[:, 2, 3] = (starts[:, None] * unit).flatten()
-    motion, cost = _refined(pair.repeated(count), motion, search)
-    best = torch.where(cost.isfinite(), cost, torch.inf).view(count, batch).argmin(0)
-    return motion.view(count, batch, 4, 4)[best, torch.arange(batch, device=best.device)]
+    travel = torch.zeros_like(turn)
+    travel[:, 2] = ahead * unit
+    return transform_from_motion(turn, travel)
+
+
+def _turn_of_shift(pair: _Pair) -> Float[Tensor, "b 3"]:
+    """The turn (axis times angle) that moves the picture as the shift does which suits the source best."""
+    target, source = pair.target.mean(1), pair.source.mean(1)
+    height, width = target.shape[1:]
+    rows, columns = int(REACH * height), int(REACH * width)
+    use = torch.ones_like(target) if pair.valid is None else pair.valid[:, 0].to(target.dtype)
+
+    def slid(over: Float[Tensor, "b h w"], kernel: Float[Tensor, "b h w"]) -> Float[Tensor, "b r c"]:
+        """Sum of products at each shift, of the pixels that meet."""
+        padded = F.pad(over, (columns, columns, rows, rows))
+        return F.conv2d(padded[None], kernel[:, None], groups=len(kernel))[0]
+
+    met = slid(torch.ones_like(source), use)
+    square = (
+        slid(torch.ones_like(source), use * target**2) - 2 * slid(source, use * target) + slid(source**2, use)
+    )
+    error = torch.where(met > 0.4 * use.sum((1, 2))[:, None, None], square / met, torch.inf)
+    best = error.flatten(1).argmin(1)
+    down, right = best // error.shape[2] - rows, best % error.shape[2] - columns
+    focal = pair.intrinsics.diagonal(dim1=1, dim2=2)
+    return torch.stack([-down / focal[:, 1], right / focal[:, 0], torch.zeros_like(focal[:, 0])], dim=1)
 
 
 def _refined(

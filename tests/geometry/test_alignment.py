@@ -1,5 +1,6 @@
 """Direct alignment finds known motions, never makes one worse, and survives bad numbers."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from lumde.geometry.alignment import STRIDE, Search, find_motion, motion_distanc
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.warp import warp
 from lumde.worlds.clips import FAMILIES
-from lumde.worlds.render import render_clip
+from lumde.worlds.render import Clip, render_clip
 
 SIZE = (48, 96)
 INTRINSICS = torch.tensor([[90.0, 0, 47.5], [0, 90.0, 23.5], [0, 0, 1]], dtype=torch.float64)[None]
@@ -49,20 +50,37 @@ def test_a_motion_of_many_pixels_is_found_without_a_guess():
     assert motion_distance(found, motion, depth, INTRINSICS, stride=1) * SIZE[1] < 0.05
 
 
-@pytest.mark.parametrize("seed", [0, 3, 4])
-def test_travel_along_a_street_is_found_where_standstill_is_a_trap(seed):
-    clip = render_clip(FAMILIES["streets"](seed), 64, 192, (3, 5))
+def shown(clip: Clip) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The first of two frames and the second, depth, intrinsics and the motion between them."""
     target, source = torch.from_numpy(clip.images).permute(0, 3, 1, 2)[:, None] / 255.0
     depth = torch.from_numpy(clip.depth)[:1, None].float()
     depth = torch.where(depth > 0, depth, 200.0)  # the sky
-    poses, lens = torch.from_numpy(clip.poses), torch.from_numpy(clip.intrinsics).float().view(1, 3, 3)
-    motion = (torch.linalg.inv(poses[1]) @ poses[0]).float()[None]
+    poses, intrinsics = torch.from_numpy(clip.poses), torch.from_numpy(clip.intrinsics).float().view(1, 3, 3)
+    return target, source, depth, intrinsics, (torch.linalg.inv(poses[1]) @ poses[0]).float()[None]
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_travel_along_a_street_is_found_where_standstill_is_a_trap(seed):
+    target, source, depth, lens, motion = shown(render_clip(FAMILIES["streets"](seed), 64, 192, (3, 5)))
     start = torch.eye(4)[None]
     found = find_motion(target, source, depth, lens)
     from_standstill = refine_motion(target, source, depth, start, lens, Search(50))
     assert motion_distance(start, motion, depth, lens, stride=1) * 192 > 5  # pixels
     assert motion_distance(from_standstill, motion, depth, lens, stride=1) * 192 > 3
     assert motion_distance(found, motion, depth, lens, stride=1) * 192 < 0.1
+
+
+@pytest.mark.parametrize("turning_only", [False, True])
+@pytest.mark.parametrize("turn", [(0.0, 0.3), (0.15, -0.25), (-0.2, 0.2)])  # down and right, radians
+def test_a_turn_by_a_quarter_of_the_picture_is_found(turn, turning_only):
+    room = FAMILIES["rooms"](3)
+    poses = np.repeat(room.world_from_camera[:1], 2, axis=0)
+    poses[1] = poses[0] @ transform_from_motion(torch.tensor([[*turn, 0.02]]), torch.zeros(1, 3))[0].numpy()
+    turned = type(room)(**{**vars(room), "world_from_camera": poses})
+    target, source, depth, lens, motion = shown(render_clip(turned, 96, 128, 2))
+    found = find_motion(target, source, depth, lens, turning_only=turning_only)
+    assert motion_distance(torch.eye(4)[None], motion, depth, lens, stride=1, limit=1.0) * 128 > 6  # pixels
+    assert motion_distance(found, motion, depth, lens, stride=1, limit=1.0) * 128 < 0.15
 
 
 @pytest.mark.parametrize("seed", range(5))
