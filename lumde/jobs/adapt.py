@@ -265,7 +265,7 @@ def _train(
 
 def _fed_as(start: DepthModel, trained: DepthModel, clip: _Clip, distance: int) -> DepthModel:
     """The trained network, in metres where the clip tells them, for pictures of any size as `start` is."""
-    net, config = trained.net, trained.config
+    net, config = trained.net, replace(trained.config, unit="relative")
     if clip.metric:  # what was learned may have moved the scale a little
         factor = scale_to_metres(trained.disparity, clip.metric_snippets(distance))
         net, config = (metric := scaled(trained, factor, "metres")).net, metric.config

@@ -13,7 +13,7 @@ from lumde.evaluators import parallax
 from lumde.evaluators.parallax import DISTANCES
 from lumde.files import parse_yaml, read_text
 from lumde.jobs import adapt as job
-from lumde.models import load
+from lumde.models import load, save, scaled
 
 
 def same_weights(first, second):
@@ -39,6 +39,13 @@ def adapted(source, start, out, *more):
     )
 
 
+def scored(monkeypatch, *errors, flat):
+    """Let the next surveys find these errors, beside that of a flat world."""
+    scores = iter([job.ClipScore(error, flat, 0.3, 0.4, 2.0, 8) for error in errors])
+    for module in (job, parallax):
+        monkeypatch.setattr(module, "score_clip", lambda *_: next(scores))
+
+
 def test_a_clip_is_learned_from_and_judged(clip, start, tmp_path, capsys):
     out = tmp_path / "run"
     assert adapted(clip, start, out, "--json", str(tmp_path / "verdict.json")) == 0
@@ -59,13 +66,18 @@ def test_a_clip_is_learned_from_and_judged(clip, start, tmp_path, capsys):
 def test_only_what_explains_held_out_frames_better_is_kept(
     clip, start, tmp_path, monkeypatch, after, flat, kept
 ):
-    scores = iter([job.ClipScore(error, flat, 0.3, 0.4, 2.0, 8) for error in (0.1, after)])
-    for module in (job, parallax):
-        monkeypatch.setattr(module, "score_clip", lambda *_: next(scores))
+    scored(monkeypatch, 0.1, after, flat=flat)
     assert adapted(clip, start, tmp_path / "run") == 0
     verdict = json.loads((tmp_path / "run" / "adaptation.json").read_text())
     assert verdict["adapted"] is kept
     assert same_weights(start, tmp_path / "run" / "model") is not kept
+
+
+def test_metres_that_nothing_recorded_holds_are_not_claimed(clip, start, tmp_path, monkeypatch):
+    scored(monkeypatch, 0.1, 0.05, flat=0.09)  # held to its first answers, whose metres are its own
+    save(scaled(load(start), 1.0, "metres"), tmp_path / "metric")
+    assert adapted(clip, tmp_path / "metric", tmp_path / "run") == 0
+    assert load(tmp_path / "run" / "model").config.unit == "relative"
 
 
 @pytest.mark.parametrize(("flat", "weight"), [(0.2, 0.0), (0.09, job.ANCHOR)])
@@ -73,9 +85,7 @@ def test_where_depth_explains_nothing_the_network_stays_near_its_answers(
     clip, start, tmp_path, monkeypatch, capsys, flat, weight
 ):
     """A clip that a flat world explains as well (movers, little parallax) must not lead astray."""
-    scores = iter([job.ClipScore(error, flat, 0.3, 0.4, 2.0, 8) for error in (0.1, 0.05)])
-    for module in (job, parallax):
-        monkeypatch.setattr(module, "score_clip", lambda *_: next(scores))
+    scored(monkeypatch, 0.1, 0.05, flat=flat)
     assert adapted(clip, start, tmp_path / "run") == 0
     assert parse_yaml(read_text(tmp_path / "run" / "config.yaml"), "")["method"]["pixel_weight"] == weight
     said = capsys.readouterr()
