@@ -1,5 +1,6 @@
 """A budget in minutes as a number of steps: measured on the first ones, and again once more is known."""
 
+import math
 import statistics
 
 WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, caches)
@@ -7,7 +8,9 @@ WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, cache
 # made ready in the background at first; on fewer steps where they would eat the budget.
 TIMED, LEAST_TIMED = 60, 15
 TIMED_SHARE, MOST_SHARE = 0.03, 0.1
-REVIEW_SHARE = 1 / 3  # of the budget, after which the number of steps is set right once
+# Of the budget, after which the number of steps is set right for good; and of those steps, if that comes first:
+# a machine that was busy at first would else leave most of the budget unused.
+REVIEW_SHARE = 1 / 3
 
 
 class Pace:
@@ -17,7 +20,7 @@ class Pace:
         """A budget; 0 = none, steps are given."""
         self.budget = 60 * minutes
         self._paces: list[float] = []  # seconds of each step so far
-        self._fixed = False
+        self._review_at: int | None = None  # step; None = nothing was found yet
 
     def total(self, step: int, last: float, spent: float) -> int | None:
         """How many steps there shall be in all, when that is found or set right; else None.
@@ -30,17 +33,16 @@ class Pace:
         if not self.budget:
             return None
         self._paces.append(last)
-        if not self._fixed and not self._known(spent):
-            return None
-        if self._fixed and spent < REVIEW_SHARE * self.budget:
+        late = spent >= REVIEW_SHARE * self.budget
+        if not (self._known(spent) if self._review_at is None else late or step >= self._review_at):
             return None
         timed = self._paces[WARMUP_TIMED:]
         pace = statistics.mean(timed[len(timed) // 2 :])
-        if self._fixed:
-            self.budget, budget = 0.0, self.budget
-        else:
-            self._fixed, budget = True, self.budget
-        return step + max(1, int((budget - spent) / pace))
+        left = max(1, int((self.budget - spent) / pace))
+        if self._review_at is not None and late:
+            self.budget = 0.0
+        self._review_at = step + math.ceil(REVIEW_SHARE * left)
+        return step + left
 
     def _known(self, spent: float) -> bool:
         """Whether enough steps were timed."""

@@ -24,6 +24,12 @@ def test_a_slow_start_does_not_shorten_the_training():
     assert found[1][1] > 1.3 * found[0][1] and 560 < spent <= 601
 
 
+def test_a_busy_machine_at_first_does_not_end_it_early():
+    """Steps of 2 s while something else ran, then of .1 s: the first guess, 300, is over in 163 s."""
+    found, spent = totals([2.0] * 70 + [0.1] * 9000)
+    assert 560 < spent <= 601 and found[-1][1] > 4000
+
+
 def test_a_fast_start_does_not_lengthen_it():
     found, spent = totals([0.25] * 240 + [0.75] * 3000)
     assert found[1][1] < found[0][1] and spent < 680
