@@ -8,8 +8,8 @@ WARMUP_TIMED = 5  # first steps that are slower than the rest (allocation, cache
 # made ready in the background at first; on fewer steps where they would eat the budget.
 TIMED, LEAST_TIMED = 60, 15
 TIMED_SHARE, MOST_SHARE = 0.03, 0.1
-# Of the budget, after which the number of steps is set right for good; and of those steps, if that is sooner: a
-# machine that was busy at first would else leave most of the budget unused.
+# Of the budget, after which the number of steps is set right for good; or of those steps, if that is sooner:
+# a machine that was busy at first would leave most of the budget unused.
 REVIEW_SHARE = 1 / 3
 
 
