@@ -21,6 +21,7 @@ STEPS = (6, 12, 20)  # of a search at full size, half, and smaller
 AHEAD = (0.0, 0.05, -0.05, 0.15, -0.15)
 SEEK = 6  # steps from each start
 REACH = 1 / 3  # of a side, by which the whole picture may have moved
+LEAST_MET = 0.4  # of the pixels in use, that meet the source at a shift
 STRIDE = 2  # every how-many-th pixel of both axes is looked at; a quarter of the work
 DAMPING = 1e-3  # Levenberg's, as a share of the normal matrix's diagonal
 
@@ -120,24 +121,19 @@ def find_motion(
 
 def _begun(pair: _Pair, search: Search) -> Float[Tensor, "b 4 4"]:
     """The best of several starts: at AHEAD, with and without the turn that shifts the picture best."""
-    turns = [torch.zeros_like(pair.intrinsics[:, 0]), _turn_of_shift(pair)]
+    shift = _turn_of_shift(pair)
+    depth = torch.where(pair.depth.isfinite(), pair.depth, torch.nan)
+    ahead = torch.zeros_like(shift)  # by one median depth
+    ahead[:, 2] = depth.flatten(1).nanmedian(dim=1).values.nan_to_num()
+    travels = [share * ahead for share in ((0.0,) if search.turning_only else AHEAD)]
     starts = [
-        _start(pair, turn, ahead) for turn in turns for ahead in ((0.0,) if search.turning_only else AHEAD)
+        transform_from_motion(turn, travel) for turn in (torch.zeros_like(shift), shift) for travel in travels
     ]
     few = search._replace(steps=SEEK)
     motion, cost = _refined(pair.repeated(len(starts)), torch.cat(starts), few)
     best = torch.where(cost.isfinite(), cost, torch.inf).view(len(starts), -1).argmin(0)
     begun = motion.view(len(starts), -1, 4, 4)[best, torch.arange(len(best), device=best.device)]
     return _refined(pair, begun, search)[0]
-
-
-def _start(pair: _Pair, turn: Float[Tensor, "b 3"], ahead: float) -> Float[Tensor, "b 4 4"]:
-    """A turn, and a travel ahead in median depths."""
-    depth = torch.where(pair.depth.isfinite(), pair.depth, torch.nan)
-    unit = depth.flatten(1).nanmedian(dim=1).values.nan_to_num()
-    travel = torch.zeros_like(turn)
-    travel[:, 2] = ahead * unit
-    return transform_from_motion(turn, travel)
 
 
 def _turn_of_shift(pair: _Pair) -> Float[Tensor, "b 3"]:
@@ -156,7 +152,7 @@ def _turn_of_shift(pair: _Pair) -> Float[Tensor, "b 3"]:
     square = (
         slid(torch.ones_like(source), use * target**2) - 2 * slid(source, use * target) + slid(source**2, use)
     )
-    error = torch.where(met > 0.4 * use.sum((1, 2))[:, None, None], square / met, torch.inf)
+    error = torch.where(met > LEAST_MET * use.sum((1, 2))[:, None, None], square / met, torch.inf)
     best = error.flatten(1).argmin(1)
     down, right = best // error.shape[2] - rows, best % error.shape[2] - columns
     focal = pair.intrinsics.diagonal(dim1=1, dim2=2)
