@@ -11,7 +11,7 @@ from torch import Tensor
 from lumde.geometry.camera import backproject, project, resize_intrinsics, transform
 from lumde.geometry.pose import transform_from_motion
 from lumde.geometry.precision import full_precision
-from lumde.geometry.warp import warp_points
+from lumde.geometry.warp import seen_after
 
 HUBER = 0.03  # grey levels (of 1) up to which an error counts squared, beyond it linearly
 SMALLEST = 24  # pixels of the shorter side at the coarsest level of a search
@@ -22,6 +22,7 @@ AHEAD = (0.0, 0.05, -0.05, 0.15, -0.15)
 SEEK = 6  # steps from each start
 REACH = 1 / 3  # of a side, by which the whole picture may have moved
 LEAST_MET = 0.4  # of the pixels in use, that meet the source at a shift
+LEAST_FALL = 1e-4  # of a pair's cost, by one step; where no pair of a batch falls that much, a level is done
 STRIDE = 2  # every how-many-th pixel of both axes is looked at; a quarter of the work
 DAMPING = 1e-3  # Levenberg's, as a share of the normal matrix's diagonal
 
@@ -34,10 +35,10 @@ class Search(NamedTuple):
 
 
 class _Pair(NamedTuple):
-    """Two pictures, and depth of the first."""
+    """Two pictures in grey, and depth of the first."""
 
-    target: Float[Tensor, "b 3 h w"]
-    source: Float[Tensor, "b 3 h w"]
+    target: Float[Tensor, "b 1 h w"]
+    source: Float[Tensor, "b 1 h w"]
     depth: Float[Tensor, "b 1 h w"]
     intrinsics: Float[Tensor, "b 3 3"]
     valid: Bool[Tensor, "b 1 h w"] | None
@@ -89,7 +90,8 @@ def refine_motion(
     Source: inverse-compositional alignment, Baker and Matthews 2004, IJCV 56(3); for depth from video first
     used by Wang et al. 2018, arXiv:1712.00175 (DDVO). Huber weights, damping and step control are ours.
     """
-    return _refined(_Pair(target, source, depth, intrinsics, valid), source_from_target, search)[0]
+    pair = _Pair(_grey(target), _grey(source), depth, intrinsics, valid)
+    return _refined(pair, source_from_target, search)[0]
 
 
 @torch.no_grad()
@@ -107,7 +109,7 @@ def find_motion(
     Pictures are halved until their shorter side is about SMALLEST pixels; there the best start is chosen.
     Arguments and units as those of `refine_motion`. Ours.
     """
-    pair = _Pair(target, source, depth, intrinsics, valid)
+    pair = _Pair(_grey(target), _grey(source), depth, intrinsics, valid)
     halvings = max(0, round(math.log2(min(depth.shape[-2:]) / SMALLEST)))
 
     def search(level: int) -> Search:
@@ -138,7 +140,7 @@ def _begun(pair: _Pair, search: Search) -> Float[Tensor, "b 4 4"]:
 
 def _turn_of_shift(pair: _Pair) -> Float[Tensor, "b 3"]:
     """The turn (axis times angle) that moves the picture as the shift does which suits the source best."""
-    target, source = pair.target.mean(1), pair.source.mean(1)
+    target, source = pair.target[:, 0], pair.source[:, 0]
     height, width = target.shape[1:]
     rows, columns = int(REACH * height), int(REACH * width)
     use = torch.ones_like(target) if pair.valid is None else pair.valid[:, 0].to(target.dtype)
@@ -164,9 +166,8 @@ def _refined(
 ) -> tuple[Float[Tensor, "b 4 4"], Float[Tensor, " b"]]:
     """`refine_motion`, with the cost that is left."""
     target, source, depth, intrinsics, valid = pair
-    grey_target, grey_source = target.mean(1, keepdim=True), source.mean(1, keepdim=True)
-    slopes = [_every(slope, STRIDE) for slope in _slopes(grey_target)]
-    grey_target, depth = _every(grey_target, STRIDE), _every(depth, STRIDE)
+    slopes = [_every(slope, STRIDE) for slope in _slopes(target)]
+    target, depth = _every(target, STRIDE), _every(depth, STRIDE)
     use = depth.isfinite() if valid is None else depth.isfinite() & _every(valid, STRIDE)
     depth = torch.where(use, depth, 1.0)
     points = _points(depth, intrinsics, STRIDE)
@@ -174,10 +175,11 @@ def _refined(
     if search.turning_only:
         unit = torch.zeros_like(unit)
     jacobian = _jacobian(slopes, points, intrinsics, unit)
+    look = seen_after(source, points, intrinsics)
 
     def compare(motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        warped = warp_points(grey_source, points, use, motion, intrinsics)
-        return _robust((warped.image - grey_target).flatten(1), warped.inside.flatten(1))
+        seen, inside = look(motion)
+        return _robust((seen - target).flatten(1), (inside & use).flatten(1))
 
     error, weight, cost = compare(motion)
     for _ in range(search.steps):
@@ -185,14 +187,21 @@ def _refined(
         moved = motion @ transform_from_motion(-change[:, :3], -change[:, 3:] * unit)
         new_error, new_weight, new_cost = compare(moved)
         better = new_cost < cost  # False where either is not a number
+        going = (new_cost < (1 - LEAST_FALL) * cost).any()
         motion = torch.where(better[:, None, None], moved, motion)
         error = torch.where(better[:, None], new_error, error)
         weight = torch.where(better[:, None], new_weight, weight)
         cost = torch.where(better, new_cost, cost)
+        if not going:
+            break
     return motion, cost
 
 
 def _shrunk(values: Float[Tensor, "b c _ _"], size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
+    """Means over areas."""
+    rows, columns = (old // new for old, new in zip(values.shape[2:], size, strict=True))
+    if (rows * size[0], columns * size[1]) == values.shape[2:]:
+        return F.avg_pool2d(values, (rows, columns))  # the same numbers, several times as fast
     return F.interpolate(values, size, mode="area")
 
 
@@ -220,6 +229,10 @@ def motion_distance(
     return torch.where(use, distance, 0.0).sum() / (distance.shape[1] * use.sum()).clamp(min=1)
 
 
+def _grey(picture: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+    return picture.mean(1, keepdim=True)
+
+
 def _every(values: Tensor, stride: int) -> Tensor:
     return values[..., ::stride, ::stride]
 
@@ -237,14 +250,14 @@ def _jacobian(
     points: Float[Tensor, "b 3 h w"],
     intrinsics: Float[Tensor, "b 3 3"],
     unit: Float[Tensor, "b 1"],
-) -> Float[Tensor, "b n 6"]:
+) -> Float[Tensor, "b 6 n"]:
     """Change of the target's brightness at each pixel per radian (3) and per `unit` (3) of its motion."""
     focal = intrinsics.diagonal(dim1=1, dim2=2)[..., None, None]
     x, y, z = points.split(1, dim=1)
     per_x, per_y = (slope * focal[:, i : i + 1] / z for i, slope in enumerate(slopes))
     per_point = torch.cat([per_x, per_y, -(per_x * x + per_y * y) / z], dim=1)
     per_radian = torch.linalg.cross(points, per_point, dim=1)
-    return torch.cat([per_radian, per_point * unit[..., None, None]], dim=1).flatten(2).mT
+    return torch.cat([per_radian, per_point * unit[..., None, None]], dim=1).flatten(2)
 
 
 def _slopes(grey: Float[Tensor, "b 1 h w"]) -> tuple[Float[Tensor, "b 1 h w"], Float[Tensor, "b 1 h w"]]:
@@ -267,10 +280,11 @@ def _robust(
 
 
 def _solve(
-    jacobian: Float[Tensor, "b n 6"], error: Float[Tensor, "b n"], weight: Float[Tensor, "b n"]
+    jacobian: Float[Tensor, "b 6 n"], error: Float[Tensor, "b n"], weight: Float[Tensor, "b n"]
 ) -> Float[Tensor, "b 6"]:
-    weighted = jacobian * weight[..., None]
-    normal = weighted.mT @ jacobian
+    weighted = jacobian * weight[:, None]
+    normal = weighted @ jacobian.mT
     floor = DAMPING * normal.diagonal(dim1=1, dim2=2) + 1e-12
-    right = (weighted * error[..., None]).sum(1)
-    return torch.linalg.solve_ex(normal + torch.diag_embed(floor), right).result
+    return torch.linalg.solve_ex(
+        normal + torch.diag_embed(floor), (weighted @ error[..., None])[..., 0]
+    ).result

@@ -3,6 +3,7 @@
 Nothing non-finite ever reaches the sampler: there it would end the whole process in the backward pass.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -50,24 +51,7 @@ def warp(
     """
     usable = depth.isfinite()
     points = backproject(torch.where(usable, depth, 1.0), intrinsics)
-    return warp_points(
-        source,
-        points,
-        usable,
-        source_from_target,
-        intrinsics if source_intrinsics is None else source_intrinsics,
-    )
-
-
-@full_precision
-def warp_points(
-    source: Float[Tensor, "b c _ _"],
-    points: Float[Tensor, "b 3 h w"],
-    usable: Bool[Tensor, "b 1 h w"],
-    source_from_target: Float[Tensor, "b 4 4"],
-    source_intrinsics: Float[Tensor, "b 3 3"],
-) -> Warped:
-    """Sample a source picture where given points of the target's camera space lie in it; else as `warp`."""
+    source_intrinsics = intrinsics if source_intrinsics is None else source_intrinsics
     usable_pose = source_from_target.isfinite().all(-1).all(-1)[:, None, None]
     usable = usable & usable_pose[..., None]
     source_from_target = torch.where(usable_pose, source_from_target, torch.eye(4).to(source_from_target))
@@ -89,3 +73,26 @@ def warp_points(
 def sample(source: Float[Tensor, "b c _ _"], grid: Float[Tensor, "b h w 2"]) -> Float[Tensor, "b c h w"]:
     """Sample a picture bilinearly at finite positions in [-1, 1]; outside it, its nearest border pixel."""
     return F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def seen_after(
+    grey: Float[Tensor, "b 1 _ _"], points: Float[Tensor, "b 3 h w"], intrinsics: Float[Tensor, "b 3 3"]
+) -> Callable[[Float[Tensor, "b 4 4"]], tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]]:
+    """Answer a function of source_from_target: what is seen at given points, and which lie in the picture.
+
+    `warp` for the many small steps of a search: one product takes points to the sampler's places, and nothing
+    else is asked. Points of the target's camera space, finite; after a motion that is not, none lies in it.
+    """
+    last = grey.new_tensor([max(side - 1, 1) for side in (grey.shape[3], grey.shape[2])])
+    places = intrinsics.clone()
+    places[:, :2] = 2 * intrinsics[:, :2] / last[:, None] - intrinsics[:, 2:]
+    homogeneous = F.pad(points, (0, 0, 0, 0, 0, 1), value=1.0).flatten(2)
+    reach = 1 + 1 / last  # half a pixel beyond the outermost centres, as in `warp`
+
+    def look(motion: Float[Tensor, "b 4 4"]) -> tuple[Tensor, Tensor]:
+        moved = ((places @ motion[:, :3]) @ homogeneous).unflatten(2, points.shape[2:]).permute(0, 2, 3, 1)
+        grid, ahead = (moved[..., :2] / moved[..., 2:]).nan_to_num(), moved[..., 2] > 0
+        inside = (grid.abs() <= reach).all(-1) & ahead
+        return sample(grey, grid), inside[:, None]
+
+    return look

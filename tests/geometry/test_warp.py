@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import lumde
+from lumde.geometry.camera import backproject
 from lumde.geometry.pose import transform_from_motion
-from lumde.geometry.warp import sample, warp
+from lumde.geometry.warp import sample, seen_after, warp
 
 INTRINSICS = torch.tensor([[[30.0, 0.0, 11.5], [0.0, 30.0, 7.5], [0.0, 0.0, 1.0]]])
 
@@ -196,3 +197,21 @@ def test_sample_takes_another_size():
     grid = torch.tensor([[[[-1.0, -1.0], [1.0, 1.0]]]])
     picture = torch.arange(6.0).view(1, 1, 2, 3)
     assert sample(picture, grid).flatten().tolist() == [0.0, 5.0]
+
+
+def test_seen_after_agrees_with_warp_and_sees_nothing_after_a_motion_that_is_none():
+    generator = torch.Generator().manual_seed(3)
+    grey = torch.rand(4, 1, 6, 8, generator=generator)
+    depth = 0.5 + 4 * torch.rand(4, 1, 6, 8, generator=generator)
+    turns, travels = 0.4 * torch.randn(2, 4, 3, generator=generator)
+    travels[1, 2] = -3.0  # most points end up behind the camera
+    motion = transform_from_motion(turns, travels)
+    camera = torch.tensor([[6.0, 0.3, 3.6], [0, 7.0, 2.4], [0, 0, 1]]).expand(4, 3, 3)
+    expected = warp(grey, depth, motion, camera)
+    assert 0.1 < expected.inside.float().mean() < 0.9
+    look = seen_after(grey, backproject(depth, camera), camera)
+    seen, inside = look(motion)
+    assert torch.equal(inside, expected.inside)
+    torch.testing.assert_close(seen[inside], expected.image[inside], atol=1e-5, rtol=0)
+    motion[2, 0, 1] = float("nan")
+    assert look(motion)[1].flatten(1).any(1).tolist() == [True, True, False, True]
