@@ -16,6 +16,7 @@ import torch
 from lumde.config import dump
 from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
+from lumde.engine.signals import StopRequest
 from lumde.errors import FAULTS, LumdeError, NumericsError, ResourceError, understood
 from lumde.jobs.compare_run import Run, run_one
 from lumde.jobs.compare_store import Key, Results, Say, Store
@@ -145,8 +146,12 @@ class _Child:
         context = get_context("spawn")  # a fork of a process that runs threads may hang
         self.pipe, theirs = context.Pipe(duplex=False)
         self._process = context.Process(target=_serve, args=(run, theirs))
-        self._process.start()
+        with StopRequest() as request:  # a child that is cut off from its orders complains at length
+            self._process.start()
         theirs.close()
+        if request.received:
+            self.stop()
+            request.raise_if_received("the study is stopped; --resume goes on")
 
     def result(self) -> dict[str, Any]:
         """Wait for the run's result; raises what the run raised."""

@@ -3,13 +3,15 @@
 import json
 import math
 import shutil
+import signal
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lumde.config import load
-from lumde.errors import ConfigError, NumericsError, UsageError
+from lumde.errors import ConfigError, Interrupted, NumericsError, UsageError
 from lumde.jobs.compare import compare
 from lumde.jobs.compare_judge import declaration, judged
 from lumde.jobs.compare_run import _world_means
@@ -216,6 +218,22 @@ def test_a_run_that_fails_beside_others_ends_the_study(study, tmp_path):
     with pytest.raises(NumericsError):  # and the long run was stopped, not waited for
         compare(study, tmp_path / "out", False, lambda _: None, ["at_once=2", "seeds=[0]"])
     assert list((tmp_path / "out" / "results").iterdir()) == []
+
+
+def test_a_signal_while_a_run_starts_stops_it_once_it_has(study, tmp_path, monkeypatch, capfd):
+    begin, begun = SpawnProcess.start, []
+
+    def begin_and_be_stopped(process):
+        signal.raise_signal(signal.SIGTERM)
+        begin(process)
+        begun.append(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", begin_and_be_stopped)
+    with pytest.raises(Interrupted, match="--resume") as stopped:
+        compare(study, tmp_path / "out", False, lambda _: None, ["at_once=1", "seeds=[0]"])
+    assert stopped.value.exit_code == 143
+    assert len(begun) == 1 and not begun[0].is_alive()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
