@@ -2,7 +2,7 @@
 
 usage: python tools/rank_checkpoints.py RECORDINGS OUT MODEL ...      OUT/ranking.json: both, correlated
 
-Every network sees the same frames: procedural worlds of four families, kitchen frames 100-249.
+Every network sees the same frames: procedural worlds of four families, mixed and apart; kitchen frames 100-249.
 """
 
 import json
@@ -32,7 +32,8 @@ FIELDS = ("depth", "mask", "sources")
 
 def main(recordings: Path, out: Path, models: list[Path]) -> None:
     """Score what has no score yet, then correlate."""
-    clips = {"worlds": _worlds(), "kitchen": _kitchen(recordings)}
+    clips = {"worlds": _worlds(FAMILIES), "kitchen": _kitchen(recordings)}
+    clips |= {f"worlds: {family}": _worlds((family,)) for family in FAMILIES}
     out.mkdir(parents=True, exist_ok=True)
     result = out / "ranking.json"
     scores = json.loads(result.read_text(encoding="utf-8"))["scores"] if result.exists() else {}
@@ -45,10 +46,17 @@ def main(recordings: Path, out: Path, models: list[Path]) -> None:
     print(_spearman(scores))
 
 
-def _worlds() -> Snippets:
+def _worlds(families: tuple[str, ...]) -> Snippets:
     worlds = Synthetic(
         Synthetic.Config(
-            families=FAMILIES, worlds=24, frames=5, every=2, seed=77, height=96, width=160, look=True
+            families=families,
+            worlds=6 * len(families),
+            frames=5,
+            every=2,
+            seed=77,
+            height=96,
+            width=160,
+            look=True,
         )
     )
     return Snippets(worlds, SnippetConfig(height=96, width=160, offsets=(-2, 2)), FIELDS)
@@ -90,10 +98,8 @@ def _spearman(scores: dict[str, dict[str, dict[str, float]]]) -> dict[str, float
     def ranks(clip: str, name: str) -> np.ndarray:
         return np.argsort(np.argsort([entry[clip][name] for entry in scores.values()]))
 
-    return {
-        clip: float(np.corrcoef(ranks(clip, "error"), ranks(clip, "abs_rel"))[0, 1])
-        for clip in ("worlds", "kitchen")
-    }
+    clips = next(iter(scores.values()))
+    return {clip: float(np.corrcoef(ranks(clip, "error"), ranks(clip, "abs_rel"))[0, 1]) for clip in clips}
 
 
 if __name__ == "__main__":
