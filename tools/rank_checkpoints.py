@@ -2,7 +2,7 @@
 
 usage: python tools/rank_checkpoints.py RECORDINGS OUT MODEL ...      OUT/ranking.json: both, correlated
 
-Every network sees the same frames: procedural worlds of four families, mixed and apart; kitchen frames 100-249.
+Every network sees the same frames: procedural worlds of four families, mixed and apart; kitchen, 100-249.
 """
 
 import json
