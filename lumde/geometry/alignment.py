@@ -285,6 +285,5 @@ def _solve(
     weighted = jacobian * weight[:, None]
     normal = weighted @ jacobian.mT
     floor = DAMPING * normal.diagonal(dim1=1, dim2=2) + 1e-12
-    return torch.linalg.solve_ex(
-        normal + torch.diag_embed(floor), (weighted @ error[..., None])[..., 0]
-    ).result
+    right = (weighted @ error[..., None])[..., 0]
+    return torch.linalg.solve_ex(normal + torch.diag_embed(floor), right).result

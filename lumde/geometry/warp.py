@@ -80,19 +80,16 @@ def seen_after(
 ) -> Callable[[Float[Tensor, "b 4 4"]], tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]]:
     """Answer a function of source_from_target: what is seen at given points, and which lie in the picture.
 
-    `warp` for the many small steps of a search: one product takes points to the sampler's places, and nothing
-    else is asked. Points of the target's camera space, finite; after a motion that is not, none lies in it.
+    `warp` for the many small steps of a search: nothing else is asked, and bad points are not told apart.
+    Points of the target's camera space, finite; after a motion that is not, none lies in the picture.
     """
-    last = grey.new_tensor([max(side - 1, 1) for side in (grey.shape[3], grey.shape[2])])
-    places = intrinsics.clone()
-    places[:, :2] = 2 * intrinsics[:, :2] / last[:, None] - intrinsics[:, 2:]
-    homogeneous = F.pad(points, (0, 0, 0, 0, 0, 1), value=1.0).flatten(2)
+    last = grey.new_tensor([max(grey.shape[-1] - 1, 1), max(grey.shape[-2] - 1, 1)])
     reach = 1 + 1 / last  # half a pixel beyond the outermost centres, as in `warp`
 
-    def look(motion: Float[Tensor, "b 4 4"]) -> tuple[Tensor, Tensor]:
-        moved = ((places @ motion[:, :3]) @ homogeneous).unflatten(2, points.shape[2:]).permute(0, 2, 3, 1)
-        grid, ahead = (moved[..., :2] / moved[..., 2:]).nan_to_num(), moved[..., 2] > 0
-        inside = (grid.abs() <= reach).all(-1) & ahead
-        return sample(grey, grid), inside[:, None]
+    def look(source_from_target: Float[Tensor, "b 4 4"]) -> tuple[Tensor, Tensor]:
+        moved = transform(points, source_from_target)
+        grid = 2 * project(moved, intrinsics).permute(0, 2, 3, 1) / last - 1
+        inside = (grid.abs() <= reach).all(-1)[:, None] & (moved[:, 2:] > 0)
+        return sample(grey, grid.nan_to_num()), inside  # no comparison holds for a number that is none
 
     return look
