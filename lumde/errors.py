@@ -25,6 +25,10 @@ class DataError(LumdeError):
     exit_code = 3
 
 
+class NothingUsable(DataError):
+    """The files are sound, but no frame can be used as asked: too few, none moves, no neighbours."""
+
+
 class CheckpointError(LumdeError):
     """A model, checkpoint or foreign weight file is damaged or does not fit."""
 

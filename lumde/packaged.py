@@ -11,15 +11,18 @@ def package_folder(kind: str) -> Path:
     return here / kind if (here / kind).is_dir() else here.parent / kind
 
 
+def own_or_package_file(kind: str, name: str, suffix: str) -> Path:
+    """A user's own file, or one that travels with the package, by name; UsageError as `package_file`."""
+    own = Path(name)
+    return own if own.is_file() else package_file(kind, name, suffix)
+
+
 def package_file(kind: str, name: str, suffix: str) -> Path:
-    """A user's own file, or one that travels with the package, by name.
+    """A file that travels with the package, by name, whatever lies in the current folder.
 
     Raises:
-        UsageError: neither exists; the message lists what there is.
+        UsageError: there is none; the message lists what there is.
     """
-    own = Path(name)
-    if own.is_file():
-        return own
     folder = package_folder(kind)
     known = {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob(f"*{suffix}")}
     wanted = name.removeprefix(f"{kind}/").removesuffix(suffix)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from lumde import files
 from lumde.errors import CheckpointError, ConfigError, DataError, LumdeError, ResourceError, UsageError
-from lumde.packaged import package_file
+from lumde.packaged import own_or_package_file, package_file
 
 WRITER = """
 import sys
@@ -332,7 +332,7 @@ def test_printable_keeps_languages_and_drops_escapes() -> None:
 def test_a_packaged_file_is_found_by_name_and_an_own_file_by_path(tmp_path: Path) -> None:
     own = tmp_path / "mine.yaml"
     own.write_text("")
-    assert package_file("configs", str(own), ".yaml") == own
+    assert own_or_package_file("configs", str(own), ".yaml") == own
     with pytest.raises(UsageError, match="no such file, and not one of"):
         package_file("configs", "nowhere", ".yaml")
 

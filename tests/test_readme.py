@@ -10,7 +10,7 @@ import pytest
 
 from lumde import cli
 from lumde.engine.run_config import load_config
-from lumde.packaged import package_file
+from lumde.packaged import own_or_package_file
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -57,7 +57,7 @@ def test_every_command_parses(path: Path) -> None:
         parser, _ = cli.parser_of(words[0])
         args = cli.parsed(parser, words[1:])
         if words[0] == "train":
-            load_config(package_file("configs", args.config, ".yaml"), args.overrides)
+            load_config(own_or_package_file("configs", args.config, ".yaml"), args.overrides)
 
 
 def test_every_example_of_the_help_parses() -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from lumde.data.base import FrameDataset
 from lumde.data.prepare import PrepareOptions
+from lumde.engine.loop_config import LoopConfig
 from lumde.files import write_json
 from lumde.jobs.adapt import Verdict, adapt
 from lumde.jobs.evaluate import evaluate_model, open_dataset
@@ -83,7 +84,8 @@ def _row(
     run = out / name
     for folder in (run, out / f"{name}_data", out / "data"):
         shutil.rmtree(folder, ignore_errors=True)
-    verdict = adapt(source(), run, minutes, model, PrepareOptions(focal_px=focal), print, seed)
+    budget = LoopConfig(minutes=minutes, seed=seed)
+    verdict = adapt(source(), run, budget, model, PrepareOptions(focal_px=focal), print)
     facts = {
         "minutes": minutes,
         "seed": seed,

@@ -30,11 +30,14 @@ def run(args: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from lumde.data.prepare import PrepareOptions
+    from lumde.engine.loop_config import LoopConfig
     from lumde.files import write_json
     from lumde.jobs.adapt import adapt
+    from lumde.progress import shown
 
     options = PrepareOptions(camera=args.camera, focal_px=args.focal, fov_deg=args.fov, fps=args.fps)
-    verdict = adapt(args.source, args.out, args.minutes, args.model, options, _say)
+    budget = LoopConfig(minutes=args.minutes)
+    verdict = adapt(args.source, args.out, budget, args.model, options, _say, shown)
     if args.json:
         write_json(args.json, asdict(verdict))
     print(verdict.reason)

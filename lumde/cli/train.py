@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> None:
     from lumde.engine.run import train
     from lumde.engine.run_config import load_config
     from lumde.files import write_json
-    from lumde.packaged import package_file
+    from lumde.packaged import own_or_package_file
 
-    path = package_file("configs", args.config, ".yaml")
+    path = own_or_package_file("configs", args.config, ".yaml")
     out = args.out or Path("runs") / path.stem
     result = train(load_config(path, args.overrides), out, args.resume)
     if args.json:

@@ -165,8 +165,11 @@ def open_clip(root: Path, folder: Path, times: dict[Path, float]) -> Clip:
             f"{root / 'dataset.yaml'}: depth_scale (values per metre) is needed for depth/; {likely}"
         )
     camera, rights = _camera(folder, next(iter(images.values()))), list_images(folder / "right")
-    if rights and camera.baseline is None:
-        raise DataError(f"{folder / 'camera.yaml'}: baseline (metres) is needed for right/")
+    if rights and not (camera.baseline is not None and camera.baseline > 0):
+        raise DataError(
+            f"{folder / 'camera.yaml'}: right/ needs `baseline`, metres, above 0 (how far the right camera "
+            f"is right of the left one); found {camera.baseline}"
+        )
     poses = folder / "groundtruth.txt"
     return Clip(
         images=images,

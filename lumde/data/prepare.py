@@ -7,7 +7,7 @@ sequence of its own, `<name>_part2`, so that no reader can take two frames for n
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from lumde.data.damage import SHARE, most_damaged
 from lumde.data.rectify import Rectifier
 from lumde.errors import DataError, UsageError
 from lumde.media import images
+from lumde.media.camera_turns import upright_camera
 from lumde.media.cameras import (
     Camera,
     camera_from_focal,
     camera_from_fov,
     fitted,
     read_camera,
-    rotated,
     write_camera,
 )
 from lumde.media.recordings import Recording, find_recordings
@@ -35,12 +35,6 @@ from lumde.progress import Progress, silent
 
 GAP_INTERVALS = 3.0  # a longer step between timestamps breaks the sequence
 BYTES_PER_PIXEL = 0.5  # of a JPEG at quality 95, generously
-_QUARTER_TURNS = {
-    1: 0,
-    3: 2,
-    6: 3,
-    8: 1,
-}  # EXIF orientation -> counter-clockwise quarters to upright
 
 
 @dataclass(kw_only=True)
@@ -86,8 +80,9 @@ def prepare(
         DataError: a source that cannot be used; the message says which and why.
         ResourceError: disk full or not writable.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out}: exists and is not an empty folder; choose another --out")
+    files.require_unused(out)
+    if out.exists() and out.resolve() == Path.cwd():  # it would be put in the place of the one you stand in
+        raise UsageError(f"{out}: is the current folder; name a new one, as in --out data/drive")
     recordings = find_recordings(sources, options.fps)
     if options.fps and not any(isinstance(recording.source, VideoSource) for recording in recordings):
         raise UsageError("--fps thins videos by their timestamps, and pictures have none; leave it out")
@@ -216,20 +211,9 @@ class _RecordingWriter:
             return camera_from_fov(options.fov_deg, width, height, f"--fov {options.fov_deg:g}")
         given = read_camera(options.camera) if options.camera else self.recording.camera
         if given is not None:
-            upright = _upright_camera(given, width, height, self._turns(frame))
+            upright = upright_camera(given, width, height, self.source.turns(frame))
             return fitted(upright, width, height, str(options.camera or given.source))
         return self.source.camera() if frame.path is None else image_camera(frame.path)
-
-    def _turns(self, frame: SourceFrame) -> int:
-        """Tell by how many quarters, counter-clockwise, the stored picture was turned to stand upright."""
-        if isinstance(self.source, VideoSource):
-            return self.source.reader.rotation // 90
-        value = images.orientation(frame.path) if frame.path else 1
-        if value not in _QUARTER_TURNS:
-            raise DataError(
-                f"{frame.path}: mirrored (EXIF orientation {value}); no camera file fits it; re-save it"
-            )
-        return _QUARTER_TURNS[value]
 
     def _encoded(self, frame: SourceFrame, image: UInt8[np.ndarray, "h w 3"]) -> tuple[str, bytes]:
         """Answer name and bytes: a picture that needs no change keeps its own."""
@@ -254,14 +238,6 @@ def _candidates(stem: str) -> Iterator[str]:
     while True:
         yield f"{stem}-{number}"
         number += 1
-
-
-def _upright_camera(camera: Camera, width: int, height: int, turns: int) -> Camera:
-    """Turn a camera that states the sensor's size along with pictures that were turned upright."""
-    if turns % 2 == 0 or not (camera.width and camera.height):
-        return camera
-    lying = (camera.width > camera.height) != (width > height)
-    return replace(rotated(camera, turns), source=f"{camera.source}, turned upright") if lying else camera
 
 
 def _bytes_needed(recording: Recording, options: PrepareOptions) -> int:

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from lumde.data.base import FrameDataset
 from lumde.data.damage import Damage
 from lumde.data.resize import resize_depth, resize_ids, resize_image, resize_mask, thumbnail
-from lumde.errors import ConfigError, DataError
+from lumde.errors import ConfigError, DataError, NothingUsable
 from lumde.geometry.camera import resize_intrinsics
 from lumde.structures import RIGHT, Frame, FrameKey
 
@@ -62,7 +62,8 @@ class Snippets(Dataset[dict[str, Any]]):
     (unasked too when the dataset provides masks: no loss may see masked pixels).
 
     Raises:
-        DataError: a field is not provided, or no target is usable; the message counts the reasons.
+        DataError: a field is not provided.
+        NothingUsable: no target is usable; the message counts the reasons.
     """
 
     def __init__(self, dataset: FrameDataset, config: SnippetConfig, fields: tuple[str, ...] = ()) -> None:
@@ -162,7 +163,7 @@ class Snippets(Dataset[dict[str, Any]]):
             "usable": len(usable),
         }
         if not usable:
-            raise DataError(self._why_empty())
+            raise NothingUsable(self._why_empty())
         return usable
 
     def _unfit(

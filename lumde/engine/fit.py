@@ -2,7 +2,6 @@
 
 from lumde.engine.run_config import TrainConfig
 from lumde.errors import ConfigError
-from lumde.losses.arbiter import LEAST_DIRECTIONS
 from lumde.methods.base import Method
 from lumde.nets.base import DepthNet
 from lumde.teachers import Teacher
@@ -18,9 +17,10 @@ def require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) ->
         )
     if config.confidence and method.arbiter is None:
         raise ConfigError("confidence: needs an arbiter, which doubts the teacher: set method.arbiter={}")
-    if method.arbiter is not None and len(config.snippets.offsets) < LEAST_DIRECTIONS:
+    if method.arbiter is not None and {offset < 0 for offset in config.snippets.offsets} != {True, False}:
         raise ConfigError(
-            f"method.arbiter: needs {LEAST_DIRECTIONS} snippets.offsets: one source proves nothing"
+            f"method.arbiter: needs snippets.offsets before and after the target, found "
+            f"{list(config.snippets.offsets)}: one side proves nothing"
         )
     if teacher is not None:
         _require_fitting_teacher(config, method, teacher)

@@ -6,11 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lumde.errors import ConfigError
 from lumde.files import read_json, write_json
 from lumde.methods.base import Method
 from lumde.structures import FrameBatch
 from lumde.teachers.base import Teacher
 from lumde.teachers.foreign import polarity
+from lumde.teachers.maps import MapsTeacher
 
 MOST_OUTSIDE = 0.5  # of a teacher's depths beyond the student's range
 TEACHER_FOUND = "teacher.json"  # in a run folder: what the teacher found out when the run began
@@ -30,6 +32,7 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
 
     Raises:
         ResourceError: the disk has no room for the maps that the teacher shall keep.
+        ConfigError: another teacher than when the run began, or one of another range or polarity.
     """
     file = out / TEACHER_FOUND
     if file.exists():
@@ -37,7 +40,8 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     notes = teacher.begin(frames.image)
     with method.autocast(frames.image), torch.no_grad():
         depth = teacher.look(frames)
-    notes += _doubts(teacher, depth, method.student.config.limits)
+    teacher.metres_per_unit(depth)
+    notes += _doubts(teacher, depth, method.student.config.limits, method.leaves_shift)
     if teacher.affine and not method.leaves_shift:
         notes.append(
             "teacher: its disparity is right only up to a factor and a shift, and this loss learns both as "
@@ -48,22 +52,29 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     return notes
 
 
-def _doubts(teacher: Teacher, depth: Float[Tensor, "b 1 h w"], limits: tuple[float, float]) -> list[str]:
-    """What looks wrong about a teacher's depth: most of it beyond the student's range, or upside down."""
+def _doubts(
+    teacher: Teacher, depth: Float[Tensor, "b 1 h w"], limits: tuple[float, float], leaves_scale: bool
+) -> list[str]:
+    """What looks wrong about a teacher's depth.
+
+    Raises:
+        ConfigError: most of it lies beyond the student's range, though the loss compares both as they are;
+            or stored maps are upside down, and nobody said what they hold.
+    """
     there = depth.isfinite() & (depth > 0)
     if not there.any():
         return ["teacher: knows no depth of the first frames"]
-    known, notes, (low, high) = depth[there], [], limits
+    known, (low, high) = depth[there], limits
     outside = float(((known < low) | (known > high)).float().mean())
-    if outside > MOST_OUTSIDE:
-        notes.append(
+    if outside > MOST_OUTSIDE and not leaves_scale:
+        raise ConfigError(
             f"teacher: {outside:.0%} of its depths (median {float(known.median()):.3g}) lie outside of the "
             f"student's range, {low:g} to {high:g}: set student.min_depth and student.max_depth"
         )
     disparity = torch.where(there, 1 / depth, 0.0)  # a hole mostly is sky
-    if "depth" not in teacher.gives and polarity(disparity) == "depth":  # networks look at themselves
-        notes.append(
-            "teacher: its maps call near what is low in a picture far; if they hold disparity, set "
-            "teacher.answers=disparity"
-        )
-    return notes
+    if not isinstance(teacher, MapsTeacher) or polarity(disparity) == "disparity":
+        return []  # networks look at themselves
+    found = "teacher: its maps call far what is low in a picture, as if they held disparity"
+    if teacher.answers is None:
+        raise ConfigError(f"{found}; say what they hold, teacher.answers=depth or disparity")
+    return [f"{found}; if they do, set teacher.answers=disparity"]

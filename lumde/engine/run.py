@@ -95,11 +95,12 @@ def _trained(
     with RunLog(out, loop.steps, loop.step, quiet) as log:
         if not found:  # an attempt that left nothing else may have had another teacher
             (out / TEACHER_FOUND).unlink(missing_ok=True)
-        for note in _notes(config, parts, loop.step, found[1] if found else (), out):
+        notes = _notes(config, parts, loop.step, found[1] if found else (), out)
+        for note in notes:
             log.say(note)
         loop.run(out, log, parts.validation)
         loop.refresh_model()
-        result = _result(config, loop, parts.validation)
+        result = _result(config, loop, parts.validation) | {"notes": notes}
         if "validation" in result:
             log.validation(loop.step - 1, result["validation"])
     _ship(parts, out / "model", result, resume, finish)

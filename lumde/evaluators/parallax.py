@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lumde.data.snippets import Snippets
-from lumde.errors import DataError
+from lumde.errors import DataError, NothingUsable
 from lumde.geometry.alignment import find_motion, motion_distance
 from lumde.geometry.warp import warp
 from lumde.losses.photometric import reprojection_error
@@ -60,24 +60,27 @@ def survey(
 
     Args:
         disparity: the network.
-        snippets_at: the clip with sources that many frames before and after; may raise DataError where the
-            clip is too short, which only counts at the first distance.
+        snippets_at: the clip with sources that many frames before and after; may raise NothingUsable where
+            the clip is too short for that, or so slow that frames that near hardly differ.
         most: snippets that are looked at.
 
     Raises:
-        DataError: nothing usable at the first distance.
+        NothingUsable: at any distance; what was wrong with the first.
+        DataError: frames that cannot be read.
     """
     found: dict[int, ClipScore] = {}
+    reasons: list[NothingUsable] = []
     for distance in DISTANCES:
         try:
             snippets = snippets_at(distance)
-        except DataError:
-            if found:
-                break
-            raise
+        except NothingUsable as error:
+            reasons.append(error)
+            continue
         score = found[distance] = score_clip(disparity, snippets, most)
         if score.travels and score.parallax >= ENOUGH_PARALLAX:
             return distance, score
+    if not found:
+        raise reasons[0]
     best = max(found, key=lambda distance: (found[distance].travels, found[distance].travel))
     return best, found[best]
 
@@ -105,9 +108,22 @@ def clip_error(disparity: Disparity, snippets: Snippets, most: int = MOST) -> fl
 
 
 def evenly(snippets: Snippets, most: int) -> Iterator[dict[str, Tensor]]:
-    """At most so many snippets, spread over all of them."""
+    """At most so many snippets, spread over all of them; what cannot be read is left out.
+
+    Raises:
+        DataError: too much cannot be read, or nothing of it can.
+    """
+    read = 0
     for index in np.linspace(0, len(snippets) - 1, min(most, len(snippets))).round().astype(int):
-        yield snippets[int(index)]
+        try:
+            sample = snippets[int(index)]
+        except DataError as error:
+            snippets.damage.note(str(error))
+            continue
+        read += 1
+        yield sample
+    if not read:
+        raise DataError(snippets.damage.problems[0])
 
 
 def _score(disparity: Disparity, sample: dict[str, Tensor]) -> tuple[float, float, float, float, float]:
@@ -150,7 +166,7 @@ def view_of(sample: dict[str, Tensor]) -> SnippetView:
     return SnippetView(target, sources, sample["intrinsics"].expand(count, 3, 3), valid)
 
 
-def turned_error(view: SnippetView) -> float:
+def turned_error(view: SnippetView, all_pixels: bool = False) -> float:
     """Error if the camera only turned, at the focal length of FOCAL_FACTORS that suits it best."""
     depth = torch.ones_like(view.target[:, :1])  # any: without travel depth changes nothing
     seen = [view._replace(intrinsics=_zoomed(view.intrinsics, factor)) for factor in FOCAL_FACTORS]
@@ -164,7 +180,10 @@ def turned_error(view: SnippetView) -> float:
         valid,
         turning_only=True,
     )
-    return min(view_error(*one) for one in zip(seen, [depth] * count, turning.chunk(count), strict=True))
+    return min(
+        view_error(one, depth, motion, all_pixels)
+        for one, motion in zip(seen, turning.chunk(count), strict=True)
+    )
 
 
 def _zoomed(intrinsics: Float[Tensor, "n 3 3"], factor: float) -> Float[Tensor, "n 3 3"]:
@@ -174,9 +193,32 @@ def _zoomed(intrinsics: Float[Tensor, "n 3 3"], factor: float) -> Float[Tensor, 
     return zoomed
 
 
-def view_error(view: SnippetView, depth: Float[Tensor, "_ 1 h w"], motion: Float[Tensor, "n 4 4"]) -> float:
-    """Mean error of the better source over the pixels that any source sees."""
+def view_error(
+    view: SnippetView,
+    depth: Float[Tensor, "_ 1 h w"],
+    motion: Float[Tensor, "n 4 4"],
+    all_pixels: bool = False,
+) -> float:
+    """Mean error of the better source over the pixels that any source sees.
+
+    Args:
+        view: target and sources.
+        depth: of the target, one map or one per source.
+        motion: source_from_target.
+        all_pixels: those that no source sees count with the error of the pictures as they are. A depth that
+            moves what is hard to match out of view must not look better for it.
+    """
     warped = warp(view.sources, depth.expand(len(view.sources), -1, -1, -1), motion, view.intrinsics)
-    seen = warped.inside if view.valid is None else warped.inside & view.valid
-    errors = torch.where(seen, reprojection_error(warped.image, view.target), torch.inf).amin(0)
+    errors = _better(view, warped.image, warped.inside)
+    if all_pixels:
+        unmoved = _better(view, view.sources, torch.ones_like(warped.inside))
+        errors = torch.where(errors.isfinite(), errors, unmoved)
     return float(errors[errors.isfinite()].mean())
+
+
+def _better(
+    view: SnippetView, images: Float[Tensor, "n 3 h w"], seen: Bool[Tensor, "n 1 h w"]
+) -> Float[Tensor, "1 h w"]:
+    """Error of the better picture at each pixel; infinite where none is seen."""
+    seen = seen if view.valid is None else seen & view.valid
+    return torch.where(seen, reprojection_error(images, view.target), torch.inf).amin(0)

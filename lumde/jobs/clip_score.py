@@ -6,7 +6,7 @@ from typing import Any
 
 from lumde.data.base import FrameDataset
 from lumde.data.snippets import SnippetConfig, Snippets
-from lumde.errors import DataError
+from lumde.errors import NothingUsable
 from lumde.evaluators.parallax import survey
 from lumde.models import load
 
@@ -17,10 +17,13 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
     """How well a model explains the neighbours of the dataset's frames, which takes no ground truth.
 
     Returns:
-        Fields of `ClipScore`, its `travel`, and the distance of the sources in frames; None where frames have
-        no neighbours.
+        Fields of `ClipScore`, its `travel` and whether that suffices, and the distance of the sources in
+        frames; None where frames have no neighbours.
+
+    Raises:
+        DataError: too many frames cannot be read.
     """
-    if "sources" not in dataset.provides or not dataset.targets:
+    if not any(dataset.neighbour(key, 1) for key in dataset.targets):
         return None
     model = load(path)
     height, width = model.input_size(*dataset.read_fields(dataset.targets[0], ()).image.shape[:2])
@@ -31,15 +34,19 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
 
     try:
         distance, score = survey(model.disparity, snippets_at, SNIPPETS)
-    except DataError:
+    except NothingUsable:
         return None
-    return {"distance": distance, **asdict(score), "travel": score.travel}
+    return {"distance": distance, **asdict(score), "travel": score.travel, "travels": score.travels}
 
 
 def clip_line(clip: dict[str, Any]) -> str:
-    """Tell a clip's score."""
-    return (
+    """Tell a clip's score, and whether it tells anything."""
+    line = (
         f"without truth: photometric error {clip['error']:.4f} (flat depth {clip['flat']:.4f}, turning only "
         f"{clip['turned']:.4f}, unmoved {clip['unmoved']:.4f}), sources {clip['distance']} frame(s) away, "
-        f"{clip['parallax']:.1f} pixels of parallax"
+        f"{clip['parallax']:.1f} pixels of parallax; travel explains {max(0.0, clip['travel']):.0%} of what "
+        "turning leaves"
     )
+    if clip["travels"]:
+        return line
+    return f"{line}: the camera hardly travels, so this tells nothing of depth"

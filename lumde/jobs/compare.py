@@ -23,6 +23,7 @@ from lumde.files import (
 )
 from lumde.jobs.compare_all import Opened, StudyRuns
 from lumde.jobs.compare_judge import declaration, judged
+from lumde.jobs.compare_outside import outside
 from lumde.jobs.compare_run import completed
 from lumde.jobs.compare_store import Results, Say, row_settings, tested_on
 from lumde.jobs.study import StudyConfig, TuningConfig, ancestors, config_of
@@ -126,6 +127,8 @@ def _tuned(
     file, about = out / "tuning.json", json.loads(json.dumps(to_dict(tuning)))
     about |= {"generator": VERSION} | ({"values": study.values} if study.values else {})
     rows = {name: row_settings(study, name, folder) for name in study.rows}
+    taken = {name: outside(study, name, folder, out) for name in study.rows}
+    about |= {"outside": taken} if any(taken.values()) else {}
     known = _known_tries(study, read_json(file), about, rows) if file.exists() else {}
     if len(known) == len(rows):
         return known
@@ -191,10 +194,12 @@ def _summary(
 
 
 def _poorly_taught(study: StudyConfig, rows: dict[str, Any], trivial: dict[str, Any]) -> set[str]:
-    """Rows that stand on a teacher which is no better than a map that ignores the picture."""
+    """Rows whose teacher is no better than a map that ignores the picture, or than the row it must beat."""
+    errors = {name: row["tests"][study.judged_on]["abs_rel"] for name, row in rows.items()}
     least = min(metrics["abs_rel"] for metrics in trivial[study.judged_on].values())
     teachers = {row.teacher for row in study.rows.values()} - {""}
-    poor = {name for name in teachers if rows[name]["tests"][study.judged_on]["abs_rel"] >= least}
+    bars = {name: min(least, errors.get(study.teacher_beats.get(name, ""), least)) for name in teachers}
+    poor = {name for name, bar in bars.items() if errors[name] >= bar}
     return {name for name in study.rows if ancestors(study, name) & poor}
 
 

@@ -105,6 +105,8 @@ class StudyRuns:
         if "failed" in result:
             self.say(f"{name}, seed {seed}: {result['failed']}")
             return
+        for note in result.get("notes", ()):
+            self.say(f"{name}, seed {seed}: note: {note}")
         metrics = result["tests"][self.study.judged_on]["metrics"]
         self.say(
             f"{name}, seed {seed}: abs_rel {metrics['abs_rel']:.4f} on {self.study.judged_on}"

@@ -14,7 +14,7 @@ from lumde.jobs.study import KeepsConfig, StudyConfig
 from lumde.metrics.paired import Contrast, contrast, holm
 
 FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
-POOR = "its teacher is no better than a trivial map"
+POOR = "its teacher is no better than a trivial map, or than what it must beat"
 NAMES = {"contrasts": "verdict", "keeps": "kept"}  # under which a verdict stands
 WORDS = {"contrasts": ("helps", "harms", "neutral"), "keeps": ("yes", "no", "undecided")}
 SURE = 0.05  # p-value after Holm below which there is a verdict
@@ -119,6 +119,8 @@ def _too_few(study: StudyConfig, results: Results) -> str:
     if len(study.seeds) < FEWEST_SEEDS:
         return "too few seeds"
     first = results[next(iter(study.rows)), study.seeds[0]]["tests"][study.judged_on]
+    if first.get("pieces"):  # frames of one clip are no independent witnesses
+        return "pieces of a clip"
     return "too few worlds" if len(first["worlds"]) < FEWEST_WORLDS else ""
 
 

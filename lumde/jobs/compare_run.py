@@ -25,7 +25,7 @@ from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, load, resize_disparity
 
 COMPARED = 64  # frames, evenly spread, on which student and teacher are compared
-FEWEST_WORLDS = 5  # for a verdict; of fewer sequences, pieces of PIECE frames stand for worlds
+FEWEST_WORLDS = 5  # for a verdict; of fewer sequences, pieces of PIECE frames stand for worlds, without one
 PIECE = 10
 
 
@@ -56,6 +56,7 @@ def run_one(run: Run) -> dict[str, Any]:
         "seconds": training["seconds"],
         "total_seconds": training["seconds"] + run.seconds_before,
         "peak_mb": training["peak_mb"],
+        "notes": training.get("notes", []),
         **network_cost(model.net, model.config.height, model.config.width),
         "tests": tests,
     }
@@ -101,6 +102,7 @@ def _test(model: DepthModel, teacher: DepthModel | None, dataset: FrameDataset) 
     return {
         "metrics": result.summary["metrics"],
         "worlds": _world_means(result.rows),
+        "pieces": _few(result.rows),
         "agreement": None if teacher is None else _distance(model, teacher, dataset),
     }
 
@@ -110,7 +112,7 @@ def _world_means(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float
     sequences, worlds = defaultdict(list), {}
     for row in rows:
         sequences[row["sequence"]].append((np.log(row["abs_rel"]), row["a1"]))
-    few = len(sequences) < FEWEST_WORLDS
+    few = _few(rows)
     for name, values in sorted(sequences.items()):
         length = PIECE if few else len(values)
         for start in range(0, len(values), length):
@@ -118,6 +120,11 @@ def _world_means(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float
             means = np.mean(values[start : start + length], axis=0).tolist()
             worlds[piece] = dict(zip(("log_abs_rel", "a1"), means, strict=True))
     return worlds
+
+
+def _few(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there are so few sequences that pieces of them stand for worlds."""
+    return len({row["sequence"] for row in rows}) < FEWEST_WORLDS
 
 
 def _distance(model: DepthModel, teacher: DepthModel, dataset: FrameDataset) -> float:

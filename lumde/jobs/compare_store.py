@@ -10,6 +10,7 @@ from typing import Any
 from lumde.config import to_dict
 from lumde.errors import ConfigError
 from lumde.files import read_json, write_json
+from lumde.jobs.compare_outside import outside
 from lumde.jobs.compare_run import completed, settings
 from lumde.jobs.study import ROOT, StudyConfig, ancestors, anonymous_config, order, run_folder
 from lumde.worlds import VERSION
@@ -26,10 +27,12 @@ class Store:
         """Read what earlier starts left in `out`/results; `folder` is that of the study's file.
 
         Raises:
-            ConfigError: a row has changed since it ran, or was tested on something else.
+            ConfigError: a row, or what it takes from outside, has changed since it ran; or it was tested on
+                something else.
         """
         self.study, self.out, self.say = study, out, say
         self.settings = {name: row_settings(study, name, folder) for name in study.rows}
+        self.outside = {name: outside(study, name, folder, out) for name in study.rows}
         self.tested = tested_on(study)
         self.results = self._read()
         for key in _lost(study, self.results, out):
@@ -63,6 +66,7 @@ class Store:
         bases = self.study.rows[name].stands_on
         result |= {
             "config": self.settings[name],
+            "outside": self.outside[name],
             "tested": self.tested,
             "stood_on": {base: fingerprint(self.results[base, seed]) for base in sorted(bases)},
         }
@@ -78,6 +82,9 @@ class Store:
             result = found[key] = read_json(self._file(key))
             if completed(result["config"]) != self.settings[key[0]]:
                 what = f"rows.{key[0]}: has changed since it ran"
+            elif result.get("outside", {}) != self.outside[key[0]]:
+                taken = ", ".join(self.outside[key[0]])
+                what = f"rows.{key[0]}: ran with other weights or maps than are there now ({taken})"
             elif result.get("tested") != self.tested:
                 what = f"tests: rows.{key[0]} ran on others, or with another generator of worlds"
             else:

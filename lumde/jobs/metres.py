@@ -1,7 +1,5 @@
 """Metres for a network that knows shapes only: the recorded motion of the camera sets its scale."""
 
-import math
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -14,6 +12,11 @@ MOST = 24  # snippets that are looked at
 TRIED = np.geomspace(0.02, 50, 41)  # factors, a quarter apart
 FINER = 9  # factors between two of them
 WORST_JUMP = 1.5  # between the scales of a clip's first and second half
+WORST_LOSS = 0.05  # of a half's least error, at the scale of the whole clip
+
+
+class UnfitMotion(DataError):
+    """The recorded motion is not that of the pictures."""
 
 
 @torch.inference_mode()
@@ -25,12 +28,12 @@ def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
         snippets: with `sources` and recorded `pose`, or a stereo partner.
 
     Raises:
-        DataError: the recorded motion is not that of the pictures, or changes its scale within the clip.
+        UnfitMotion: the recorded motion is not that of the pictures, or changes its scale within the clip.
     """
     views = [_recorded(sample) for sample in evenly(snippets, MOST)]
     depths = [1 / disparity(view.target[:1]) for view, _ in views]
     curves = np.array([_curve(*view, depth, TRIED) for view, depth in zip(views, depths, strict=True)])
-    turned = np.mean([turned_error(view) for view, _ in views])
+    turned = np.mean([turned_error(view, all_pixels=True) for view, _ in views])
     _check(curves, float(turned))
     best = int(curves.mean(0).argmin())
     finer = TRIED[best] * np.geomspace(TRIED[0] / TRIED[1], TRIED[1] / TRIED[0], FINER)
@@ -53,25 +56,32 @@ def _curve(
     depth: Float[torch.Tensor, "1 1 h w"],
     factors: Float[np.ndarray, " k"],
 ) -> list[float]:
-    """Photometric error at each factor of the depth; 1 where the motion leaves nothing in view."""
-    errors = [view_error(view, float(factor) * depth, motion) for factor in factors]
-    return [1.0 if math.isnan(error) else error for error in errors]
+    """Photometric error at each factor of the depth, over all pixels."""
+    return [view_error(view, float(factor) * depth, motion, all_pixels=True) for factor in factors]
 
 
 def _check(curves: Float[np.ndarray, "n k"], turned: float) -> None:
     """Refuse motion that explains less than turning alone, and clips whose halves want different scales."""
-    halves = [part.mean(0) for part in np.array_split(curves, 2)] if len(curves) > 1 else [curves[0]]
-    error = float(np.mean([half.min() for half in halves]))
-    picked = [int(half.argmin()) for half in halves]
-    if error >= turned or {0, len(TRIED) - 1} & set(picked):
-        raise DataError(
-            "recorded poses do not fit the frames: a camera that only turns explains the pictures better "
-            f"(error {turned:.4f}, with the poses {error:.4f}); are the pose file, its order and its axes "
-            "(world_from_camera) right?"
+    pooled = curves.mean(0)
+    best = int(pooled.argmin())
+    if best in (0, len(TRIED) - 1):
+        raise UnfitMotion(
+            f"recorded poses or baseline do not fit the frames: no scale from {TRIED[0]:g} to {TRIED[-1]:g} "
+            "explains the pictures; are they in metres, the poses world_from_camera and in the order of the "
+            "frames?"
         )
+    if pooled[best] >= turned:
+        raise UnfitMotion(
+            "recorded poses or baseline do not fit the frames: a camera that only turns explains them "
+            f"better (error {turned:.4f}, with them {pooled[best]:.4f}); are the pose file, its order and "
+            "its axes (world_from_camera) right, and which pictures are the right camera's?"
+        )
+    halves = [part.mean(0) for part in np.array_split(curves, 2)] if len(curves) > 1 else [pooled]
+    picked = [int(half.argmin()) for half in halves]
     jump = TRIED[max(picked)] / TRIED[min(picked)]
-    if jump > WORST_JUMP:
-        raise DataError(
+    # Of a half without travel every scale is as good: only one that suffers under the common scale speaks.
+    if jump > WORST_JUMP and any(half[best] > (1 + WORST_LOSS) * half.min() for half in halves):
+        raise UnfitMotion(
             f"recorded poses: their scale changes by a factor of {jump:.1f} within the clip; cut it where "
             "tracking was lost"
         )

@@ -17,6 +17,7 @@ from lumde import files
 from lumde.errors import DataError, UsageError
 from lumde.jobs.depth_files import FOLDERS, DepthFiles, png16_scale
 from lumde.media.camera_checks import focal_and_centre
+from lumde.media.camera_turns import upright_camera
 from lumde.media.cameras import Camera, camera_from_focal, camera_from_fov, fitted, read_camera
 from lumde.media.sources import Source, SourceFrame, VideoSource, image_camera, open_source
 from lumde.media.video import VideoWriter
@@ -39,10 +40,17 @@ class CameraChoice:
     focal_px: int | float | None = None
     fov_deg: int | float | None = None
 
-    def camera(self, width: int, height: int) -> Camera | None:
-        """Answer the camera for pictures of this size, None where nothing was said."""
+    def camera(self, width: int, height: int, quarter_turns: int = 0) -> Camera | None:
+        """Answer the camera for pictures of this size, None where nothing was said.
+
+        Args:
+            width: of the pictures, upright; so `height`.
+            height: of them.
+            quarter_turns: counter-clockwise, by which they were turned upright.
+        """
         if self.file is not None:
-            return read_camera(self.file, (width, height))
+            upright = upright_camera(read_camera(self.file), width, height, quarter_turns)
+            return fitted(upright, width, height, str(self.file))
         if self.focal_px is not None:
             return camera_from_focal(self.focal_px, width, height)
         if self.fov_deg is not None:
@@ -106,7 +114,7 @@ class _Job:
     skipped: list[dict[str, str]] = field(default_factory=list)
     first: dict[str, Any] = field(default_factory=dict)  # size and camera of the first frame
     names: set[str] = field(default_factory=set)
-    cameras: dict[tuple[int, int], Camera | None] = field(default_factory=dict)  # chosen, by picture size
+    cameras: dict[tuple[int, int, int], Camera | None] = field(default_factory=dict)  # by size and turns
 
     def clip_range(self, progress: Progress) -> DepthRange:
         """Fix one colour range for all frames from evenly spread ones; check that all are of one size."""
@@ -176,9 +184,10 @@ class _Job:
         return self.model.predict(frame.image).depth  # type: ignore[union-attr, arg-type]
 
     def _camera(self, frame: SourceFrame, width: int, height: int) -> Camera:
-        if (width, height) not in self.cameras:
-            self.cameras[width, height] = self.choice.camera(width, height)
-        camera = self.cameras[width, height]
+        key = (width, height, self.opened.turns(frame) if self.choice.file else 0)
+        if key not in self.cameras:
+            self.cameras[key] = self.choice.camera(*key)
+        camera = self.cameras[key]
         if camera is None:
             camera = image_camera(frame.path) if frame.path else self.opened.camera()
         camera = fitted(camera, width, height, str(frame.path or "video"))
@@ -231,7 +240,7 @@ def _request(
     """Everything the files depend on."""
     return {
         "source": str(source),
-        "model": {"net": model.config.net.name, "sha256": fingerprint(model)},
+        "model": {"net": model.config.net.name, "sha256": fingerprint(model)} | _as_fed(model),
         "save": [kind for kind in FORMATS if kind in save],
         "camera": {
             "file": files.read_text(choice.file) if choice.file else None,
@@ -260,6 +269,15 @@ def _resumed(out: Path, request: dict[str, Any]) -> DepthRange | None:
             leftover.unlink(missing_ok=True)
     (out / "index.json").unlink(missing_ok=True)
     return DepthRange(*limits) if limits else None
+
+
+def _as_fed(model: DepthModel) -> dict[str, Any]:
+    """What weights alone do not tell of the answers: limits of depth, and how pictures are resized."""
+    net, config = model.net.config, model.config
+    return {
+        "depth_range": [net.min_depth, net.max_depth],
+        "input": [config.fit, config.height, config.width],
+    }
 
 
 def fingerprint(model: DepthModel) -> str:

@@ -71,6 +71,7 @@ class StudyConfig:
     overrides: tuple[str, ...] = ()  # of every row, before its own
     contrasts: dict[str, tuple[str, str]] = field(default_factory=dict)  # title -> row, reference
     keeps: dict[str, KeepsConfig] = field(default_factory=dict)  # title -> claim about a1
+    teacher_beats: dict[str, str] = field(default_factory=dict)  # teacher -> row it must beat to count
     tuning: TuningConfig | None = None  # None = rows run as they are written
     main_test: str = ""  # on which contrasts are judged; "" = the first
     root: str = ""  # folder of recordings: what {root} in tests, tuning and overrides stands for
@@ -114,6 +115,7 @@ class StudyConfig:
                     raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
             known.append(name)
         named = {f"contrasts.{title}": pair for title, pair in self.contrasts.items()}
+        named |= {f"teacher_beats.{teacher}": (teacher, bar) for teacher, bar in self.teacher_beats.items()}
         named |= {f"keeps.{title}": (claim.row, claim.reference) for title, claim in self.keeps.items()}
         for where, pair in named.items():
             for name in pair:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from lumde.errors import NumericsError
-from lumde.jobs.study import RowConfig, StudyConfig, TuningConfig
+from lumde.jobs.study import RowConfig, StudyConfig, TuningConfig, filled
 
 RunAll = Callable[[StudyConfig], Mapping[tuple[str, int], Mapping[str, Any]]]
 Errors = dict[str, list[float | None]]  # row -> abs_rel on the validation set by try; None = it diverged
@@ -78,15 +78,21 @@ def _name(tuning: TuningConfig, row: str, text: str) -> str:
 
 
 def _study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningConfig) -> StudyConfig:
-    """The study of tries: one seed, tested on the validation set alone."""
+    """The study of tries: one seed, tested on the validation set alone; names stand for what they mean.
+
+    No name is left in it: the study's tests, which are not asked, may have been the only ones to use it.
+    """
+    meant = study.values
     return replace(
         study,
-        rows=dict(tries),
+        rows={name: replace(row, overrides=filled(row.overrides, meant)) for name, row in tries.items()},
         seeds=(tuning.seed,),
-        tests={"validation": tuning.test},
-        overrides=(*study.overrides, *tuning.overrides),
+        tests={"validation": filled(tuning.test, meant)},
+        overrides=filled((*study.overrides, *tuning.overrides), meant),
+        values={},
         contrasts={},
         keeps={},
+        teacher_beats={},
         main_test="",
         tuning=None,
     )

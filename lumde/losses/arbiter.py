@@ -15,8 +15,6 @@ from torch import Tensor
 
 from lumde.geometry.precision import full_precision
 
-LEAST_DIRECTIONS = 2  # sources that must speak: what one of them says may be a mover or an occlusion
-
 
 @dataclass(kw_only=True)
 class ArbiterConfig:
@@ -46,37 +44,38 @@ class Judgement(NamedTuple):
 @full_precision
 def judge(
     config: ArbiterConfig,
+    earlier: Bool[Tensor, " s"],
     student: Float[Tensor, "b s h w"],
     teacher: Float[Tensor, "b s h w"],
     unmoved: Float[Tensor, "b s h w"],
     seen: Bool[Tensor, "b s h w"],
     difference: Float[Tensor, "b s h w"],
 ) -> Judgement:
-    """Reject a teacher's pixel where the student's depth is better in every direction that sees it.
+    """Reject a teacher's pixel where the student's depth is better in every source that sees it.
 
-    A pixel that fewer than LEAST_DIRECTIONS sources see is believed; so is one that hardly changes between
-    frames (it is far, or moves along with the camera), and one where the student's own depths disagree from
-    frame to frame. On what moves by itself a wrong depth can explain the pictures best: the guards catch some
-    of it, not all.
+    A pixel that is not seen both earlier and later is believed: what one side says may be a mover or an
+    occlusion. So is one that hardly changes between frames (it is far, or moves along with the camera), and
+    one where the student's own depths disagree from frame to frame. On what moves by itself a wrong depth can
+    explain the pictures best: the guards catch some of it, not all.
 
     Args:
         config: margins.
+        earlier: which sources came before the target.
         student: reprojection error by the student's depth, per source.
         teacher: the same by the teacher's, at the same motion and scale.
         unmoved: error of the sources as they are.
         seen: where both depths land within the source.
         difference: geometric inconsistency of the student's depth, per source (`geometry_consistency`).
     """
-    count = seen.sum(1, keepdim=True)
     student, teacher, unmoved = (
         _smoothed(errors, seen, config.window) for errors in (student, teacher, unmoved)
     )
     gain = torch.where(seen, teacher - student, torch.inf).amin(1, keepdim=True)
-    needed = torch.where(seen, (config.share * teacher).clamp(min=config.margin), 0.0).amax(1, keepdim=True)
-    agrees = (~seen | (difference < config.difference)).all(1, keepdim=True)
+    better = teacher - student > (config.share * teacher).clamp(min=config.margin)
+    agrees = difference < config.difference
     change = torch.where(seen, unmoved - student, torch.inf).amin(1, keepdim=True)
-    judged = count >= LEAST_DIRECTIONS
-    rejected = judged & (gain > needed) & agrees & (change > config.margin)
+    judged = seen[:, earlier].any(1, keepdim=True) & seen[:, ~earlier].any(1, keepdim=True)
+    rejected = judged & (~seen | (better & agrees)).all(1, keepdim=True) & (change > config.margin)
     return Judgement(torch.where(judged, gain, 0.0), rejected)
 
 

@@ -135,13 +135,6 @@ def scaled(camera: Camera, width: int, height: int) -> Camera:
     return replace(camera, intrinsics=intrinsics, width=width, height=height)
 
 
-def rotated(camera: Camera, quarter_turns: int) -> Camera:
-    """Carry a camera of known size along when its pictures are turned counter-clockwise by quarters."""
-    for _ in range(quarter_turns % 4):
-        camera = _turned_once(camera)
-    return camera
-
-
 def fitted(camera: Camera, width: int, height: int, where: str) -> Camera:
     """Answer the camera for pictures of this size, scaled when its file is for another one of equal shape.
 
@@ -273,17 +266,6 @@ def _only(cameras: dict[int, Camera], path: Path) -> Camera:
             f"{path}: holds {len(cameras)} cameras; keep the line of the camera that took the pictures"
         )
     return next(iter(cameras.values()))
-
-
-def _turned_once(camera: Camera) -> Camera:
-    """Turn by 90 degrees counter-clockwise: the pixel (x, y) moves to (y, width - 1 - x)."""
-    (fx, fy, cx, cy), (width, height) = focal_and_centre(camera.intrinsics), camera.size
-    intrinsics = np.array([[fy, 0, cy], [0, fx, width - 1 - cx], [0, 0, 1.0]])
-    distortion = list(camera.distortion)
-    if len(distortion) >= 4:
-        p1, p2 = distortion[2:4]  # tangential distortion acts as the vector (p2, p1), which turns along
-        distortion[2:4] = [-p2, p1]
-    return replace(camera, intrinsics=intrinsics, width=height, height=width, distortion=tuple(distortion))
 
 
 def _matrix(content: dict, key: str, path: Path) -> Float[np.ndarray, " n"]:

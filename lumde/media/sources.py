@@ -18,6 +18,7 @@ from lumde.media.video import VideoReader
 
 _FOCAL_35MM_KEY = "focal_length.35mm"  # part of the QuickTime key that phones write
 _WIDTH_35MM = 36.0
+_QUARTER_TURNS = {1: 0, 3: 2, 6: 3, 8: 1}  # EXIF orientation -> counter-clockwise quarters to upright
 IMAGE_FOLDER, CAMERA_FILE = "image", "camera.yaml"  # of a sequence of a dataset folder
 
 
@@ -63,6 +64,15 @@ class Source:
         """Tell the camera of the first picture, as `image_camera` does."""
         return image_camera(self.paths[0])
 
+    def turns(self, frame: SourceFrame) -> int:
+        """Tell by how many quarters, counter-clockwise, a stored picture was turned to stand upright."""
+        value = images.orientation(frame.path) if frame.path else 1
+        if value not in _QUARTER_TURNS:
+            raise DataError(
+                f"{frame.path}: mirrored (EXIF orientation {value}); no camera file fits it; re-save it"
+            )
+        return _QUARTER_TURNS[value]
+
 
 class VideoSource:
     """A video; `kind` is "video". Frames come at `fps`, or all of them."""
@@ -73,7 +83,8 @@ class VideoSource:
         """Open the file; DataError if it cannot be decoded."""
         self.path = path
         self.reader = VideoReader(path, fps)
-        self.frame_rate = fps or self.reader.frame_rate
+        rates = [rate for rate in (fps, self.reader.frame_rate) if rate]
+        self.frame_rate = min(rates, default=None)  # a video gives no more than it has
         self.count: int | None = self.reader.count
         if self.count and fps and self.reader.frame_rate:
             self.count = max(1, round(self.count * min(1.0, fps / self.reader.frame_rate)))
@@ -91,6 +102,10 @@ class VideoSource:
                 focal_px = float(value) / _WIDTH_35MM * max(width, height)
                 return _guess(focal_px, width, height, "container focal length")
         return assumed_camera(width, height)
+
+    def turns(self, frame: SourceFrame) -> int:
+        """Tell by how many quarters, counter-clockwise, all frames were turned to stand upright."""
+        return self.reader.rotation // 90
 
 
 def open_source(source: str | Path, fps: int | float | None = None) -> Source | VideoSource:

@@ -86,7 +86,8 @@ class Arbiter:
             seen if mask is None else seen & mask,
             difference,
         )
-        return judge(self.config, *(values.view(-1, count, *values.shape[-2:]) for values in maps))
+        earlier = torch.tensor([int(frames.offsets[i]) < 0 for i in moving], device=image.device)
+        return judge(self.config, earlier, *(values.view(-1, count, *values.shape[-2:]) for values in maps))
 
     def _depth(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 h w"]:
         """The student's depth at the images' size, the same way for target and sources.

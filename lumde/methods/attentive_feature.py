@@ -102,7 +102,8 @@ class AttentiveFeature(Imitator):
         seen = self._asked(frames)
         output = self.run(self.student, frames.jittered)
         depths = self.enlarged_depths(output, seen.depth)
-        terms = imitation_terms(self.config, depths, seen.depth, seen.valid, self.teacher.unit)
+        metres = self.teacher.metres_per_unit(seen.depth)
+        terms = imitation_terms(self.config, depths, seen.depth, seen.valid, metres)
         if self.config.feature_weight and step >= self.config.feature_step:
             with torch.no_grad():
                 wanted = self._acclimated(seen.features, output.features)

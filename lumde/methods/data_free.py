@@ -75,7 +75,8 @@ class DataFree(Imitator):
             self.move_bins(teacher, None)
         output = self.run(self.student, jittered)
         depths = self.enlarged_depths(output, teacher)
-        return imitation_terms(self.config, depths, teacher, None, self.teacher.unit)
+        metres = self.teacher.metres_per_unit(teacher)
+        return imitation_terms(self.config, depths, teacher, None, metres)
 
     def _painter_terms(self, images: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, ""]]:
         painted = self._painted(images)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lumde.errors import ConfigError
@@ -20,7 +20,7 @@ from lumde.methods.imitation import Imitator
 from lumde.nets.base import STRIDE, DepthNet
 from lumde.nets.bins import FITTED, BinRange, BinsHead
 from lumde.registry import Named
-from lumde.structures import WHOLE
+from lumde.structures import WHOLE, FrameBatch
 from lumde.teachers.base import Teacher
 
 PAPER_RANGE, PAPER_SIGMA = BinRange(1e-3, 80.0, even=True), 0.5  # metres; the sigma its program really uses
@@ -94,10 +94,13 @@ class DepthProbability(Imitator):
             terms["structure"] = self.config.structure_weight * mean_of(likeness)
         return terms
 
+    def look(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:
+        """The teacher's depth as it is; in metres, true or nominal, for the paper's bins."""
+        depth, valid = super().look(frames)
+        return (depth * self.teacher.metres_per_unit(depth) if self.config.paper else depth), valid
+
     def _take_paper_bins(self) -> None:
-        """Bins as in the paper; ConfigError where student or teacher cannot have them."""
-        if self.teacher.unit != "metres":
-            raise ConfigError("method.paper: its bins are metres, the teacher's depth is relative")
+        """Bins as in the paper; ConfigError where the student cannot have them."""
         nearest, farthest = self.student.config.limits
         if nearest > PAPER_RANGE.nearest or farthest < PAPER_RANGE.farthest:
             raise ConfigError(

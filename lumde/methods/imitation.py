@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -91,14 +90,11 @@ class ImitationConfig:
     # know disparity only up to scale and shift.
     loss: Literal["log_l1", "three_term", "structural", "scale_invariant", "affine_invariant"] = "log_l1"
     gradient_weight: float = 0.0  # of multi-scale gradient matching beside it
-    # Metres that a relative teacher's median depth of a picture stands for: `three_term` has a constant in
-    # metres. About 15 for streets, 2.5 for rooms; what is in metres stays as it is.
-    typical_depth: float = 2.5
 
     def __post_init__(self) -> None:
         """Refuse what no distance can be made of."""
-        if self.gradient_weight < 0 or self.typical_depth <= 0:
-            raise ValueError("gradient_weight must be >= 0 and typical_depth > 0")
+        if self.gradient_weight < 0:
+            raise ValueError("gradient_weight must be >= 0")
         if self.gradient_weight and self.loss == "affine_invariant":
             raise ValueError(
                 "gradient_weight compares log depth, which a shift of disparity changes: set it to 0"
@@ -110,7 +106,7 @@ def imitation_terms(
     depths: Iterable[Float[Tensor, "b 1 h w"]],
     teacher: Float[Tensor, "b 1 h w"],
     valid: Bool[Tensor, "b 1 h w"] | None,
-    unit: Unit,
+    metres: float,
     weight: Float[Tensor, "b 1 h w"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Distances of a student's depths (one per scale, of the teacher's size) to the teacher's.
@@ -118,16 +114,11 @@ def imitation_terms(
     Args:
         config: which distance.
         depths: the student's.
-        teacher: depth in `unit`, without gradient.
+        teacher: depth, without gradient.
         valid: pixels that count; None = all.
-        unit: of the teacher.
+        metres: of one unit of these depths, true or nominal: `three_term` has a constant in metres.
         weight: how sure the teacher is, for log_l1 and gradients alone; None = everywhere alike.
     """
-    metres: float | Tensor = 1.0
-    if config.loss == "three_term" and unit != "metres":
-        known = teacher if valid is None else torch.where(valid, teacher, torch.nan)
-        middle = known.flatten(1).nanmedian(1).values.nan_to_num(1.0)
-        metres = config.typical_depth / middle[:, None, None, None]
     depths = list(depths)
     distance = LOSSES[config.loss] if weight is None else partial(log_l1, weight=weight)
     terms = {"imitation": mean_of(distance(depth * metres, teacher * metres, valid) for depth in depths)}

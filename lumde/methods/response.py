@@ -84,7 +84,8 @@ class Response(Imitator):
             valid = torch.cat([main, rest])  # only the main stream has neighbours
             self.monitors |= self.arbiter.monitors()
         if not self.config.label_weight:
-            return imitation_terms(self.config, depths, teacher, valid, self.teacher.unit, weight)
+            metres = self.teacher.metres_per_unit(teacher)
+            return imitation_terms(self.config, depths, teacher, valid, metres, weight)
         return self._with_labels(frames, depths, teacher, valid, weight)
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
@@ -117,9 +118,8 @@ class Response(Imitator):
                 part = [depth[chosen] for depth in depths]
                 share = taught * chosen.float().mean()
                 sure = None if weight is None else weight[chosen]
-                found = imitation_terms(
-                    self.config, part, teacher[chosen], valid[chosen], self.teacher.unit, sure
-                )
+                metres = self.teacher.metres_per_unit(teacher)
+                found = imitation_terms(self.config, part, teacher[chosen], valid[chosen], metres, sure)
                 for name, term in found.items():
                     terms[name] = terms.get(name, 0) + share * term
         known = (self._to_truth(depth[: len(frames.image)], truth, measured) for depth in depths)

@@ -13,7 +13,7 @@ from lumde.config import parse, to_dict
 from lumde.errors import CheckpointError, ConfigError, DataError, UsageError
 from lumde.files import atomic_folder, read_json, verify_manifest, write_json, write_manifest, write_text
 from lumde.models.card import model_card
-from lumde.models.model import DepthModel, ModelConfig
+from lumde.models.model import FORMAT, DepthModel, ModelConfig, require_format
 from lumde.models.tensors import read_tensors, write_tensors
 from lumde.nets import DEPTH_NETS, POSE_NETS
 from lumde.nets.base import DepthNet, PoseNet
@@ -103,8 +103,10 @@ def read_config(folder: Path) -> ModelConfig:
     """
     try:
         values = read_json(folder / CONFIG, MAX_CONFIG_BYTES)
+        if isinstance(values, dict):
+            require_format(values.get("format", FORMAT))  # first: another format has keys of its own
         config = parse(values, ModelConfig)
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
     config.net = config.net.architecture()
     return config

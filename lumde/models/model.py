@@ -28,6 +28,12 @@ _FIT = 32  # pixels: sides of inputs that keep their shape are multiples of it
 ImageLike = Image.Image | np.ndarray | Tensor
 
 
+def require_format(found: Any) -> None:
+    """Raise ValueError for a model folder of another format."""
+    if found != FORMAT:
+        raise ValueError(f"format {found!r}, this version reads {FORMAT}; use the lumde that wrote it")
+
+
 @dataclass(kw_only=True)
 class ModelConfig:
     """What `config.json` of a model folder says."""
@@ -45,10 +51,7 @@ class ModelConfig:
     training: dict[str, Any] = field(default_factory=dict)  # facts about how the weights came to be
 
     def __post_init__(self) -> None:
-        if self.format != FORMAT:
-            raise ValueError(
-                f"format {self.format}, this version reads {FORMAT}; use the lumde that wrote it"
-            )
+        require_format(self.format)
         if not (1 <= self.height <= MAX_SIDE and 1 <= self.width <= MAX_SIDE):
             raise ValueError(f"height and width: 1 to {MAX_SIDE}, found {self.height} and {self.width}")
 

@@ -1,5 +1,6 @@
 """What a teacher gives, and the wrapper that keeps it as it is."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +11,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lumde.errors import ConfigError
 from lumde.registry import Named
 from lumde.structures import FrameBatch, Unit
-from lumde.teachers.cache import MapCache, plan_caches
+from lumde.teachers.cache import MapCache, fingerprint, plan_caches
 
 
 @dataclass(kw_only=True)
-class NetworkTeacherConfig(Named):
+class TeacherConfig(Named):
+    """What every teacher can be told."""
+
+    # Metres that the median of a relative teacher's first depths stands for, where a formula has constants in
+    # metres. About 15 for streets, 2.5 for rooms; what answers metres stays as it is.
+    typical_depth: float = 2.5
+
+    def __post_init__(self) -> None:
+        """Refuse what is no depth."""
+        if not self.typical_depth > 0:
+            raise ValueError(f"typical_depth: metres above 0, found {self.typical_depth}")
+
+
+@dataclass(kw_only=True)
+class NetworkTeacherConfig(TeacherConfig):
     """What every teacher that is a network can be told."""
 
     # Folder in which its maps are kept, so that no picture is asked about twice. For methods that need maps
@@ -57,6 +73,8 @@ class Teacher(nn.Module, ABC):
     cached: MapCache | None = None
     cached_weights: MapCache | None = None
     pictures: int = 0  # that it was told of
+    config: Any = None
+    _metres: float | None = None  # of one unit of its depth; None = not asked yet
 
     def check(self, keys: Sequence[str]) -> None:
         """Refuse frames, named "sequence/name", that this teacher cannot answer for."""
@@ -68,7 +86,7 @@ class Teacher(nn.Module, ABC):
         Raises:
             ResourceError: the disk has no room for a cache of the pictures it was told of.
         """
-        folder = getattr(getattr(self, "config", None), "cache", "")
+        folder = getattr(self.config, "cache", "")
         if not folder:
             return []
         self.cached = MapCache(Path(folder), self, self.facts())
@@ -79,11 +97,38 @@ class Teacher(nn.Module, ABC):
         return [plan_caches(caches, self.pictures, images.shape[-2:])]
 
     def state(self) -> dict[str, Any]:
-        """What was found out at `begin` and must stay so when a run goes on; plain values."""
-        return {}
+        """Who it is, and what was found out at `begin` and must stay so when a run goes on; plain values."""
+        return {"fingerprint": fingerprint(self, self.facts()), "metres_per_unit": self._metres}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` answered when the run began."""
+        """Take over what `state` answered when the run began.
+
+        Raises:
+            ConfigError: that was another teacher.
+        """
+        now = fingerprint(self, self.facts())
+        if state.get("fingerprint", now) != now:
+            raise ConfigError(
+                "resume: the teacher is not the one that this run began with (other weights, maps or reading "
+                "of them at the same path); bring it back, or begin a new run"
+            )
+        if isinstance(metres := state.get("metres_per_unit"), float) and 0 < metres < math.inf:
+            self._metres = metres
+
+    def metres_per_unit(self, depth: Float[Tensor, "b 1 h w"]) -> float:
+        """Metres of one unit of its depth, true or nominal.
+
+        A teacher that knows no metres is given a factor by the first depths that this is asked with: their
+        median is the config's `typical_depth`. It stays so, when a run goes on too.
+        """
+        if self.unit == "metres":
+            return 1.0
+        if self._metres is None:
+            known = depth[depth.isfinite() & (depth > 0)]
+            if not known.numel():
+                return 1.0
+            self._metres = (self.config or TeacherConfig(name="")).typical_depth / float(known.median())
+        return self._metres
 
     def facts(self) -> str:
         """All that decides its answers beside its weights."""

@@ -30,7 +30,7 @@ class MapCache:
 
     def __init__(self, root: Path, teacher: nn.Module, facts: str) -> None:
         """Answers of this teacher lie under `root`; `facts` tell what its weights do not (preprocessing)."""
-        self.folder = root / _fingerprint(teacher, facts)
+        self.folder = root / fingerprint(teacher, facts)
 
     def look(self, frames: FrameBatch, ask: Ask) -> Float[Tensor, "b 1 h w"]:
         """Depth of a batch's clean frames: read, or asked for and kept.
@@ -76,7 +76,7 @@ def _precision(device: str) -> str:
     return str(torch.get_autocast_dtype(device)).removeprefix("torch.")
 
 
-def _fingerprint(teacher: nn.Module, facts: str) -> str:
+def fingerprint(teacher: nn.Module, facts: str) -> str:
     """Name of a teacher by all that decides its answers."""
     digest = hashlib.blake2b(facts.encode(), digest_size=12)
     for name, values in sorted(teacher.state_dict().items()):

@@ -13,6 +13,7 @@ from lumde.structures import Unit
 from lumde.teachers.base import NetworkTeacherConfig, Teacher
 
 Polarity = Literal["depth", "disparity"]
+LEAST = 1e-6  # of a disparity or depth, so that its inverse is finite
 FARTHEST = 50.0  # times the nearest depth: where a relative disparity's least value is put
 ENDS = (0.002, 0.998)  # shares of pixels between which disparity is stretched
 
@@ -22,13 +23,15 @@ class ForeignConfig(NetworkTeacherConfig):
     """How answers are meant."""
 
     answers: Literal["auto", "depth", "disparity"] = "auto"  # auto: as its kind is known to, else by looking
+    affine: bool = True  # where it answers no metres: right only up to a factor and a shift; False = a factor
 
 
 class ForeignTeacher(Teacher):
     """Reads a network's answers; subclasses load it and say what it answers.
 
     Where a network answers disparity only up to scale and shift, every picture's answer is stretched between
-    1 and 1/50: its shape is the network's, its range is ours. `loss: affine_invariant` undoes that.
+    1 and 1/50: its shape is the network's, its range is ours. `loss: affine_invariant` undoes that. One that
+    is right up to a factor alone (`affine=false`: what self-supervision trains) is taken as it is.
     """
 
     config: Any
@@ -38,8 +41,8 @@ class ForeignTeacher(Teacher):
 
     @property
     def affine(self) -> bool:  # type: ignore[override]
-        """True unless it answers metres: a stretched disparity has our shift, not the world's."""
-        return self.unit != "metres"
+        """Whether its disparity is stretched: that has our shift, not the world's."""
+        return self.unit != "metres" and bool(self.config.affine)
 
     @abstractmethod
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
@@ -66,14 +69,15 @@ class ForeignTeacher(Teacher):
         return said + super().begin(images)
 
     def state(self) -> dict[str, Any]:
-        """How its answers are read."""
-        return {"answers": self.answers}
+        """Who it is, and how its answers are read."""
+        return super().state() | {"answers": self.answers}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Read them as when the run began; what a config says goes first."""
         self.settled = True
         if self.answers is None and state.get("answers") in get_args(Polarity):
             self.answers = state["answers"]
+        super().restore(state)
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size; the network sees them as its preprocessing says."""
@@ -82,12 +86,14 @@ class ForeignTeacher(Teacher):
             self.answers = polarity(answer)
         if self.unit == "metres":
             return answer.clamp(min=1e-3)
-        disparity = answer if self.answers == "disparity" else 1 / answer.clamp(min=1e-6)
-        return 1 / stretched(disparity)
+        disparity = answer if self.answers == "disparity" else 1 / answer.clamp(min=LEAST)
+        return 1 / (stretched(disparity) if self.affine else disparity.clamp(min=LEAST))
 
     def _range(self) -> str:
         if self.unit == "metres":
             return "in metres"
+        if not self.affine:
+            return "up to scale"
         return f"up to scale and shift; nearest and farthest of a picture are put {FARTHEST:g} times apart"
 
 

@@ -66,8 +66,10 @@ class FoundationTeacher(ForeignTeacher):
             self.answers = "depth" if metric else "disparity"
 
     def facts(self) -> str:
-        """Its preprocessing, and how its answers are read."""
-        return f"{self.answers} {self.unit} {self.kind} {self.processor.to_json_string()}"
+        """Its config (some scale their answers by it), preprocessing, and how its answers are read."""
+        config = self.model.net.config.to_json_string(use_diff=False)  # type: ignore[union-attr, operator]
+        read = f"{self.answers} {self.unit} {self.config.affine}"
+        return f"{read} {config} {self.processor.to_json_string()}"
 
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """What the model says, enlarged to the images' size; fp32, for bf16 would round far depths away."""
@@ -97,7 +99,7 @@ def _loaded(config: FoundationTeacher.Config) -> tuple[Any, Any]:
     options = {"local_files_only": local, "trust_remote_code": False, "revision": config.revision}
     try:
         model, loading = AutoModelForDepthEstimation.from_pretrained(
-            config.path, use_safetensors=True, output_loading_info=True, **options
+            config.path, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **options
         )
         processor = AutoImageProcessor.from_pretrained(config.path, **options)
     except _LOADING_ERRORS as error:

@@ -12,15 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lumde.errors import ConfigError, DataError
-from lumde.files import BROKEN_NPY, inside, read_json
+from lumde.files import BROKEN_NPY, inside, read_json, sha256
 from lumde.media.depth_png import read_depth
 from lumde.models import resize_disparity
-from lumde.registry import Named
 from lumde.structures import WHOLE, FrameBatch, Unit
-from lumde.teachers.base import Teacher
+from lumde.teachers.base import Teacher, TeacherConfig
+from lumde.teachers.foreign import LEAST, Polarity
 
 FOLDERS = (("npy", ".npy"), ("depth", ".png"), ("", ".npy"), ("", ".png"))  # where a frame's map may lie
-LEAST = 1e-6  # of a disparity, so that depth is finite
+LOOKED_INTO = 16  # maps whose bytes tell this folder from another
 
 
 class MapsTeacher(Teacher):
@@ -29,18 +29,21 @@ class MapsTeacher(Teacher):
     gives = ("maps",)
 
     @dataclass(kw_only=True)
-    class Config(Named):
+    class Config(TeacherConfig):
         """Where the maps lie and what they mean."""
 
         name: str = "maps"
         path: str  # output of `lumde predict`, or SEQUENCE/NAME.png|npy, or NAME.png|npy for one sequence
-        answers: Literal["depth", "disparity"] = "depth"
+        answers: Literal["auto", "depth", "disparity"] = (
+            "auto"  # auto: depth, if it does not look upside down
+        )
         scale: float = 0.0  # values of a PNG per unit; 0 = as index.json says, which `lumde predict` writes
         affine: bool = False  # disparity is right only up to factor and shift; index.json may say so too
         unit: Literal["auto", "relative", "metres"] = "auto"  # auto: as index.json says, else relative
 
         def __post_init__(self) -> None:
             """Refuse a scale that turns depth around."""
+            super().__post_init__()
             if self.scale < 0:
                 raise ValueError(f"scale must not be negative, found {self.scale}")
 
@@ -51,11 +54,22 @@ class MapsTeacher(Teacher):
         if not self.root.is_dir():
             raise ConfigError(f"teacher.path: {self.root}: no such folder of depth maps")
         facts = _facts(self.root)
+        # What `lumde predict` wrote is depth, whatever it looks like.
+        self.answers: Polarity | None = "depth" if facts else None
+        if config.answers != "auto":
+            self.answers = config.answers
         self.scale = config.scale or float(facts.get("png16_scale", 0))
         told: Unit = "metres" if facts.get("unit") == "metres" else "relative"
         self.unit = told if config.unit == "auto" else config.unit
         self.affine = config.affine or facts.get("affine") is True
         self._owners: dict[Path, str] = {}  # sequence whose frames a map was found for
+
+    def facts(self) -> str:
+        """How maps are read; the sizes of all that frames were found for, and the bytes of a few."""
+        paths = sorted(self._owners)
+        sizes = [f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}" for path in paths]
+        some = [sha256(path) for path in paths[:: max(1, len(paths) // LOOKED_INTO)]]
+        return "\n".join([f"{self.answers} {self.scale} {self.affine} {self.unit}", *sizes, *some])
 
     def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         """Stored maps know frames, not pictures.
@@ -99,7 +113,7 @@ class MapsTeacher(Teacher):
         """Resized as disparity; a pixel into which a hole mixes is one, and has depth 0."""
         values = self._values(self._find(key))
         known = np.isfinite(values) & (values > 0)
-        if self.config.answers == "depth":
+        if self.answers != "disparity":
             values = np.divide(1, values, out=np.zeros_like(values), where=known)
         disparity = resize_disparity(torch.from_numpy(np.where(known, values, 0))[None, None], size)[0]
         share = F.interpolate(

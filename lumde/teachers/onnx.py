@@ -1,6 +1,7 @@
 """A depth network in an ONNX file as teacher, run by onnxruntime."""
 
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class OnnxTeacher(ForeignTeacher):
 
         def __post_init__(self) -> None:
             """Refuse what cannot be."""
+            super().__post_init__()
             if min(self.deviation) <= 0:
                 raise ValueError(f"deviation: must be positive, found {self.deviation}")
             if self.unit == "metres" and self.answers == "disparity":
@@ -57,10 +59,11 @@ class OnnxTeacher(ForeignTeacher):
         self.size, self.batch = _input_shape(self.session, config)
 
     def facts(self) -> str:
-        """The file's bytes, its preprocessing, and how its answers are read."""
-        config = self.config
-        fed = (config.size, config.mean, config.deviation)
-        return f"{self.answers} {self.unit} {fed} {sha256(Path(config.path))}"
+        """The bytes of graph and weights, preprocessing, and how its answers are read."""
+        config, path = self.config, Path(self.config.path)
+        fed = (config.size, config.mean, config.deviation, config.affine)
+        weights = [sha256(file) for file in (path, *_named_in(path))]
+        return f"{self.answers} {self.unit} {fed} {' '.join(weights)}"
 
     @torch.no_grad()
     def answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
@@ -113,6 +116,13 @@ def _opened(path: Path) -> Any:
     except _errors() as error:
         reason = str(error).strip().partition("\n")[0]
         raise CheckpointError(f"{path}: no ONNX network that can be run ({reason})") from error
+
+
+def _named_in(path: Path) -> list[Path]:
+    """Files beside a graph whose names stand in it: exporters may keep weights there."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as graph:
+        beside = (other for other in sorted(path.parent.iterdir()) if other.is_file() and other != path)
+        return [other for other in beside if graph.find(other.name.encode()) >= 0]
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -40,6 +40,7 @@ class RunTeacher(Teacher):
 
         def __post_init__(self) -> None:
             """Refuse sizes that show nothing."""
+            super().__post_init__()
             if not self.sizes or not all(0.25 <= size <= 4 for size in self.sizes):
                 raise ValueError(f"sizes: one or more within 0.25..4, found {self.sizes}")
             passes = len(self.sizes) * (1 + self.flip)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +47,20 @@ def test_video_becomes_frames_camera_and_manifest(tmp_path):
     np.testing.assert_allclose(camera.intrinsics, [[32, 0, 31.5], [0, 32, 23.5], [0, 0, 1]])
     assert (report.frames, report.decoded, report.damaged, report.missing) == (6, 12, 0, 0)
     assert {path.name for path in tmp_path.iterdir()} == {"drive.mp4", "out"}  # no temporary left
+
+
+def test_more_frames_per_second_than_there_are_break_no_sequence(tmp_path):
+    (report,) = _run([write_clip(tmp_path / "slow.mp4")], tmp_path / "out", fps=100)
+    assert (report.frames, report.sequences) == (12, 1)
+
+
+def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch):
+    clip = write_clip(tmp_path / "a.mp4", 2)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UsageError, match="is the current folder"):
+        _run([clip], Path())
+    assert (tmp_path / "here").is_dir()
 
 
 def test_unknown_camera_is_marked_assumed(tmp_path):
@@ -206,7 +221,7 @@ def test_output_that_holds_something_is_refused_and_untouched(tmp_path):
     clip = write_clip(tmp_path / "a.mp4", 2)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="not an empty folder"):
+    with pytest.raises(UsageError, match="exists and is not empty"):
         _run([clip], tmp_path / "out")
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
     (tmp_path / "out" / "mine.txt").unlink()

@@ -49,7 +49,12 @@ def run_of(teacher, method, student=None, **more):
     [
         ({"name": "depth_probability"}, {"bins": 16}, {}, "multiples of 32"),
         (LUMDE, {}, {}, "multiples of 32"),
-        ({**RESPONSE, "arbiter": {}}, {}, {"offsets": [-1]}, "method.arbiter: needs 2 snippets.offsets"),
+        (
+            {**RESPONSE, "arbiter": {}},
+            {},
+            {"offsets": [-2, -1]},
+            "offsets before and after",
+        ),
         (
             {**RESPONSE, "arbiter": {}, "loss": "affine_invariant"},
             {},

@@ -1,14 +1,17 @@
 """What is said before a run: terms that it is too short for, and what its teacher found."""
 
+import pytest
 import torch
 from method_parts import frames_of
 
 from lumde.config import parse
 from lumde.engine.notes import late_terms, teacher_notes
+from lumde.errors import ConfigError
 from lumde.methods import METHODS
 from lumde.methods.attentive_feature import AttentiveFeature
 from lumde.nets.depth_small import DepthSmall
-from lumde.teachers.base import Teacher
+from lumde.teachers.base import Teacher, TeacherConfig
+from lumde.teachers.maps import MapsTeacher
 
 
 class Finds(Teacher):
@@ -65,18 +68,66 @@ def test_a_shift_that_is_learned_as_it_is_is_told(tmp_path):
     assert not any("shift" in note for note in noted(teacher, tmp_path, loss="affine_invariant"))
 
 
-def test_depths_beyond_the_students_range_and_maps_upside_down_are_told(tmp_path):
-    rows = torch.linspace(1, 4, 32)[:, None].expand(2, 1, 32, 64)
+ROWS = torch.linspace(1, 4, 32)[:, None].expand(2, 1, 32, 64)  # far below
+
+
+def test_depths_beyond_the_students_range_are_refused_where_the_loss_sees_it(tmp_path):
     teacher = Finds()
-    teacher.look = lambda frames: 1000 * rows
-    assert any(
-        "median 2.45e+03) lie outside of the student's range, 0.1 to 100" in n
-        for n in noted(teacher, tmp_path)
-    )
-    teacher.look = lambda frames: torch.zeros_like(rows)
+    teacher.look = lambda frames: 1000 * ROWS
+    with pytest.raises(
+        ConfigError, match=r"median 2.45e\+03\) lie outside of the student's range, 0.1 to 100"
+    ):
+        noted(teacher, tmp_path)
+    noted(teacher, tmp_path, loss="affine_invariant")
+    teacher.look = lambda frames: torch.zeros_like(ROWS)
     assert "teacher: knows no depth of the first frames" in noted(teacher, tmp_path)
-    teacher.gives, teacher.look = ("maps",), lambda frames: rows
-    assert any("answers=disparity" in note for note in noted(teacher, tmp_path))
-    sky = torch.where(torch.arange(32)[:, None] < 8, 0.0, rows.flip(2))
-    teacher.look = lambda frames: sky
-    assert not any("answers=disparity" in note for note in noted(teacher, tmp_path))
+
+
+class Stored(MapsTeacher):
+    """Maps at hand."""
+
+    def __init__(self, maps, answers=None):
+        Teacher.__init__(self)
+        self.maps, self.answers = maps, answers
+
+    def look(self, frames):
+        return self.maps
+
+    def facts(self):
+        return ""
+
+
+def test_maps_upside_down_are_refused_unless_somebody_says_what_they_hold(tmp_path):
+    with pytest.raises(ConfigError, match="teacher.answers=depth or disparity"):
+        noted(Stored(ROWS), tmp_path)
+    assert any("answers=disparity" in note for note in noted(Stored(ROWS, "depth"), tmp_path))
+    sky = torch.where(torch.arange(32)[:, None] < 8, 0.0, ROWS.flip(2))
+    assert not noted(Stored(sky), tmp_path)
+
+
+def test_a_nominal_metre_stays_the_same_when_a_run_goes_on(tmp_path):
+    """The first depths decide; later ones, however far, do not change what a unit stands for."""
+    factors = []
+    for farther in (1.0, 7.0):
+        teacher = Stored(farther * ROWS.flip(2))
+        noted(teacher, tmp_path)
+        factors.append(teacher.metres_per_unit(100 * ROWS))
+    assert factors == [pytest.approx(2.5 / float(ROWS.median()))] * 2
+    teacher.unit = "metres"
+    assert teacher.metres_per_unit(ROWS) == 1.0
+    with pytest.raises(ValueError, match="typical_depth"):
+        TeacherConfig(name="", typical_depth=0.0)
+
+
+def test_a_run_does_not_go_on_under_another_teacher(tmp_path):
+    class Named(Finds):
+        state, restore = Teacher.state, Teacher.restore
+
+        def __init__(self, weights):
+            super().__init__()
+            self.register_buffer("learned", torch.tensor(weights))
+
+    for _ in range(2):
+        noted(Named([1.0]), tmp_path)
+    with pytest.raises(ConfigError, match="resume: the teacher is not the one"):
+        noted(Named([2.0]), tmp_path)

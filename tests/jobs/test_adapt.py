@@ -1,6 +1,8 @@
 """Adaptation: what cannot teach depth is refused with its reason, nothing worse than the start is kept."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,12 +10,15 @@ import torch
 from PIL import Image
 
 from lumde.cli import main
-from lumde.errors import Interrupted
+from lumde.errors import Interrupted, NothingUsable
 from lumde.evaluators import parallax
 from lumde.evaluators.parallax import DISTANCES
 from lumde.files import parse_yaml, read_text
 from lumde.jobs import adapt as job
-from lumde.models import load, save, scaled
+from lumde.jobs.adapt_clip import Clip, open_clip
+from lumde.jobs.metres import UnfitMotion
+from lumde.media.poses import write_tum
+from lumde.models import DepthModel, load, save, scaled
 
 
 def same_weights(first, second):
@@ -147,7 +152,99 @@ def test_an_interrupted_adaptation_leaves_nothing_in_the_way(clip, start, tmp_pa
 def test_what_is_held_out_is_seen_by_no_training_step(clip):
     """Of 44 frames in blocks of 6 every fifth block (24 to 29) is kept for the verdict, also from sources."""
     held, learned = (
-        [key.position for key in job._Clip(clip, (48, 64), False, False)._frames(3, held_out).targets]
+        [key.position for key in Clip(clip, (48, 64), False, False)._frames(3, held_out).targets]
         for held_out in (True, False)
     )
     assert held == list(range(24, 30)) and learned == [*range(21), *range(33, 44)]
+
+
+def test_short_sequences_share_their_blocks(clip, tmp_path):
+    """Of 14, 14 and 16 frames laid end to end, 24 to 29 are four of the second's and two of the third's."""
+    pictures = sorted(clip.iterdir())
+    for name, part in (("a", pictures[:14]), ("b", pictures[14:28]), ("c", pictures[28:])):
+        (tmp_path / name / "image").mkdir(parents=True)
+        for picture in part:
+            shutil.copy(picture, tmp_path / name / "image")
+    held = Clip(tmp_path, (48, 64), False, False)._frames(1, True).targets
+    assert [(key.sequence, key.position) for key in held] == [
+        *(("b", position) for position in range(10, 14)),
+        ("c", 0),
+        ("c", 1),
+    ]
+
+
+def test_a_slow_camera_is_seen_at_frames_farther_apart(start, monkeypatch):
+    """Neighbours that hardly differ are no reason to stop looking."""
+    asked = []
+
+    def snippets_at(distance):
+        asked.append(distance)
+        if distance in (1, 8):
+            raise NothingUsable(f"nothing at {distance}")
+
+    monkeypatch.setattr(parallax, "score_clip", lambda *_: job.ClipScore(0.1, 0.2, 0.3, 0.4, 1.0, 8))
+    assert parallax.survey(torch.ones_like, snippets_at)[0] == 2 and asked == list(DISTANCES)
+
+    def nothing(distance):
+        raise NothingUsable(f"nothing at {distance}")
+
+    with pytest.raises(NothingUsable, match="nothing at 1"):
+        parallax.survey(torch.ones_like, nothing)
+
+
+def test_frames_that_cannot_be_read_are_no_lack_of_motion(clip, start, tmp_path, capsys):
+    folder = tmp_path / "damaged" / "image"
+    folder.mkdir(parents=True)
+    for picture in clip.iterdir():
+        shutil.copy(picture, folder)
+    for name in ("025.png", "027.png"):
+        (folder / name).write_bytes(b"no picture")
+    command = ["adapt", str(folder.parent), "--model", str(start), "--out", str(tmp_path / "run")]
+    assert main(command) == 3
+    assert "025.png" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_loose_pictures_with_recorded_motion_are_a_dataset(clip, start, tmp_path, capsys):
+    folder = tmp_path / "loose"
+    shutil.copytree(clip, folder)
+    (folder / "mask").mkdir()
+    assert adapted(folder, start, tmp_path / "run") == 2
+    assert "is a dataset folder" in capsys.readouterr().err
+
+
+def test_poses_of_some_sequences_alone_are_told(clip, start, tmp_path):
+    for name in ("a", "b"):
+        shutil.copytree(clip, tmp_path / "data" / name / "image")
+    write_tum(tmp_path / "data" / "a" / "groundtruth.txt", np.arange(44.0), np.tile(np.eye(4), (44, 1, 1)))
+    said = []
+    clip = open_clip(tmp_path / "data", load(start), said.append)
+    assert not clip.posed and "1 of 2 sequences have recorded poses" in said[0]
+
+
+def test_a_scale_that_is_lost_in_training_keeps_the_start(clip, start, tmp_path, monkeypatch):
+    def lost(*_):
+        raise UnfitMotion("recorded poses: their scale changes")
+
+    scored(monkeypatch, 0.1, 0.05, flat=0.2)
+    monkeypatch.setattr(job, "_fed_as", lost)
+    assert adapted(clip, start, tmp_path / "run") == 0
+    verdict = json.loads((tmp_path / "run" / "adaptation.json").read_text())
+    assert not verdict["adapted"] and "not kept: after training, recorded poses" in verdict["reason"]
+    assert same_weights(start, tmp_path / "run" / "model")
+
+
+def test_what_cannot_be_adapted_is_refused_at_once(clip, start, tmp_path, monkeypatch, capsys):
+    model = load(start)
+    save(DepthModel(replace(model.config, affine=True), model.net), tmp_path / "affine")
+    assert adapted(clip, tmp_path / "affine", tmp_path / "run") == 2
+    assert "unknown shift" in capsys.readouterr().err
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert adapted(clip, start, ".") == 2
+    assert "--out runs/adapted" in capsys.readouterr().err
+
+
+def test_a_file_of_the_users_is_not_taken_for_the_config(clip, start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "adapt").write_text("#!/bin/sh\n")
+    assert adapted(clip, start, "run") == 0

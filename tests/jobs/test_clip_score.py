@@ -5,7 +5,7 @@ import json
 from lumde.cli import main
 from lumde.data.frames import Frames
 from lumde.data.synthetic import Synthetic
-from lumde.jobs.clip_score import clip_score
+from lumde.jobs.clip_score import clip_line, clip_score
 
 
 def test_a_clip_without_truth_is_scored(clip, start, tmp_path, capsys):
@@ -16,6 +16,25 @@ def test_a_clip_without_truth_is_scored(clip, start, tmp_path, capsys):
     assert 0 < score["error"] <= score["unmoved"] < 1 and score["parallax"] > 0 and score["count"] == 12
     said = capsys.readouterr().out
     assert "without truth" in said and f"{score['error']:.4f}" in said
+    assert score["travels"] is ("tells nothing of depth" not in said)
+    still = clip_line({**score, "travel": 0.01, "travels": False})
+    assert "travel explains 1%" in still and "hardly travels, so this tells nothing of depth" in still
+
+
+def test_a_damaged_picture_is_left_out_and_many_are_named(clip, start, tmp_path, capsys):
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    for picture in clip.iterdir():
+        (folder / picture.name).write_bytes(picture.read_bytes())
+    dataset = Frames(Frames.Config(root=str(folder)))
+    whole = clip_score(start, dataset)
+    first = sorted(folder.iterdir())[whole["distance"]]  # with two neighbours
+    first.write_bytes(b"no picture")
+    assert clip_score(start, Frames(Frames.Config(root=str(folder))))["count"] == whole["count"] - 1
+    for picture in folder.iterdir():
+        picture.write_bytes(b"no picture")
+    assert main(["evaluate", str(start), "--data", "frames", "--root", str(folder)]) == 3
+    assert ".png" in capsys.readouterr().err
 
 
 def test_single_pictures_have_no_such_score(start, clip):

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lumde.config import load
 from lumde.errors import ConfigError, Interrupted, NumericsError, UsageError
 from lumde.jobs.compare import compare
 from lumde.jobs.compare_judge import declaration, judged
 from lumde.jobs.compare_run import _world_means
+from lumde.jobs.compare_store import Store
 from lumde.jobs.study import StudyConfig, TuningConfig, anonymous_config, config_of, filled, overrides_of
-from lumde.jobs.tuning import _name
+from lumde.jobs.tuning import _name, try_all
+from lumde.models import DepthModel, ModelConfig, build_net, save
+from lumde.nets import DepthSmall
 from lumde.report.study import study_figure
 from lumde.worlds import VERSION
 
@@ -268,6 +272,16 @@ def test_the_studies_of_the_repository_can_be_run(path):
     study = load(path, StudyConfig, ["root=/recordings"])
     for name in study.rows:
         config_of(study, name, path.parent, Path("out"))
+    if study.tuning is None:
+        return
+
+    def run_all(tries):
+        assert set(tries.test_configs()) == {"validation"}
+        config_of(tries, list(tries.rows)[-1], path.parent, Path("out"))
+        found = {"tests": {"validation": {"metrics": {"abs_rel": 0.1}}}}
+        return {(name, study.tuning.seed): found for name in tries.rows}
+
+    assert set(try_all(study, study.tuning, run_all, {})) == set(study.rows)
 
 
 def test_a_study_of_recordings_asks_where_they_are_and_forgets_it(study):
@@ -350,6 +364,31 @@ def test_what_was_not_asked_beforehand_gets_no_verdict(study):
         for key, one in results.items()
     }
     assert words(config, few, declared) == ["too few worlds"] * 2
+    pieces = {
+        key: {"tests": {"shapes": one["tests"]["shapes"] | {"pieces": True}}} for key, one in results.items()
+    }
+    assert words(config, pieces, declared) == ["pieces of a clip"] * 2
+
+
+def test_other_weights_at_the_same_place_are_not_mixed(study, tmp_path):
+    out, start = tmp_path / "out", tmp_path / "start"
+    (out / "results").mkdir(parents=True)
+    config = load(study, StudyConfig, [f"overrides=['student.init={start}']"])
+
+    def stored(seed):
+        torch.manual_seed(seed)
+        shutil.rmtree(start, ignore_errors=True)
+        net = DepthSmall.Config(size="tiny", scales=1)
+        save(DepthModel(ModelConfig(net=net, height=32, width=64), build_net(net)), start)
+        return Store(config, study.parent, out, lambda _: None)
+
+    first = stored(0)
+    assert list(first.outside["teacher"]) == ["student.init"] and not first.outside["started"]
+    first.keep(("teacher", 0), {"tests": {}})
+    (out / "runs" / "teacher-seed0" / "model").mkdir(parents=True)
+    assert ("teacher", 0) in stored(0).results
+    with pytest.raises(ConfigError, match=r"rows.teacher: ran with other weights .* \(student.init\)"):
+        stored(1)
 
 
 def eight_seeds(study, gain: float, lost: float):

@@ -8,6 +8,7 @@ from lumde.cli import main
 from lumde.data.frames import Frames
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.errors import DataError
+from lumde.evaluators.parallax import SnippetView
 from lumde.geometry.pose import with_length_of
 from lumde.jobs import metres
 from lumde.jobs.metres import scale_to_metres
@@ -69,6 +70,24 @@ def test_recorded_poses_tell_the_scale(room, folder):
         assert scale_to_metres(exact(room, factor), snippets) == pytest.approx(factor, rel=0.03)
 
 
+def test_a_right_camera_tells_the_scale(room, folder):
+    world, to_the_right = FAMILIES["rooms"](6), np.eye(4)
+    to_the_right[0, 3] = 0.15  # metres
+    poses = world.world_from_camera @ to_the_right
+    right = render_clip(type(world)(**{**vars(world), "world_from_camera": poses}), *SIZE, 40)
+    for baseline in (0.15, 0.3):
+        write_camera(folder / "camera.yaml", Camera(room.intrinsics, SIZE[1], SIZE[0], baseline=baseline))
+        (folder / "right").mkdir(exist_ok=True)
+        for i, image in enumerate(right.images):
+            write_png(folder / "right" / f"{i:03d}.png", image)
+        config = SnippetConfig(height=SIZE[0], width=SIZE[1], offsets=(-5, 5), stereo=True)
+        snippets = Snippets(Frames(Frames.Config(root=str(folder))), config, ("sources",))
+        assert scale_to_metres(exact(room, 2.0), snippets) == pytest.approx(2 * baseline / 0.15, rel=0.05)
+    write_camera(folder / "camera.yaml", Camera(room.intrinsics, SIZE[1], SIZE[0], baseline=-0.15))
+    with pytest.raises(DataError, match="above 0"):
+        Frames(Frames.Config(root=str(folder)))
+
+
 def test_poses_that_do_not_fit_are_refused(room, folder):
     backwards = with_poses(folder, room.poses[::-1])
     with pytest.raises(DataError, match="do not fit the frames"):
@@ -80,6 +99,39 @@ def test_poses_that_do_not_fit_are_refused(room, folder):
     still = np.tile(np.eye(4), (len(room.poses), 1, 1))
     with pytest.raises(DataError, match="do not fit the frames"):
         scale_to_metres(exact(room, 1.0), with_poses(folder, still))
+
+
+def test_a_half_without_travel_speaks_for_no_scale():
+    """A robot that turns on the spot for a while: there any scale explains the pictures as well."""
+    curves = np.full((8, len(metres.TRIED)), 0.1)
+    curves[:4] = 0.05 + 0.05 * np.abs(np.log(metres.TRIED / 2)) / 4
+    curves[4:, 1] -= 1e-4  # noise picks a scale far from the other half's
+    metres._check(curves, turned=0.2)
+    curves[4:] = curves[:4, ::-1]
+    with pytest.raises(DataError, match="scale changes by a factor of"):
+        metres._check(curves, turned=0.2)
+    with pytest.raises(DataError, match=r"only turns explains them better \(error 0.0400, with them"):
+        metres._check(curves[:4], turned=0.04)
+    with pytest.raises(DataError, match="are they in metres"):
+        metres._check(np.tile(metres.TRIED, (4, 1)), turned=200.0)
+
+
+def test_what_is_moved_out_of_view_is_not_forgotten():
+    """One source to the side, and a far half that is easy to match: too short a scale shows that alone."""
+    rng = np.random.default_rng(0)
+    near = rng.integers(0, 255, (1, 3, 32, 64))
+    target = torch.from_numpy(near).float() / 255
+    target[..., :40] = 0.5  # the smooth sky
+    source = target.roll(-2, -1)  # what is near lies 2 pixels farther to the left
+    source[..., :40] = 0.5
+    camera = torch.tensor([[[50.0, 0, 31.5], [0, 50.0, 15.5], [0, 0, 1]]])
+    motion = torch.eye(4)[None].clone()
+    motion[0, 0, 3] = -0.2  # 50 px * .2 m / 5 m = 2 px
+    view = SnippetView(target, source, camera, None)
+    depth = torch.full((1, 1, 32, 64), 5.0)
+    depth[..., :40] = 100.0
+    curve = metres._curve(view, motion, depth, metres.TRIED)
+    assert metres.TRIED[int(np.argmin(curve))] == pytest.approx(1.0, rel=0.25)
 
 
 def test_adapting_to_a_posed_clip_answers_metres(room, folder, start, tmp_path, capsys):

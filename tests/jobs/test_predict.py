@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from clips import set_rotation_tag, write_clip
 from PIL import Image
 
 from lumde.cli import predict as verb
@@ -10,10 +11,11 @@ from lumde.errors import DataError, UsageError
 from lumde.jobs import predict
 from lumde.jobs.depth_files import DepthFiles, png16_scale, point_cloud
 from lumde.jobs.predict import FORMATS, CameraChoice, predict_source
+from lumde.media.cameras import Camera, write_camera
 from lumde.media.depth_png import read_depth
 from lumde.media.sources import open_source
 from lumde.media.video import VideoReader, VideoWriter
-from lumde.models import DepthModel, ModelConfig, load, save
+from lumde.models import DepthModel, ModelConfig, load, save, scaled
 from lumde.nets import DEPTH_NETS
 
 ALL = ("png16", "npy", "mp4", "ply")
@@ -165,9 +167,23 @@ def test_damaged_files_are_made_again(model, folder, tmp_path, damage):
     assert file.read_bytes() == before
 
 
+def test_a_camera_file_for_the_sensor_fits_pictures_that_stand_upright(model, tmp_path):
+    """A phone's video with a rotation tag, calibrated as the sensor lies; `prepare` takes it as well."""
+    set_rotation_tag(write_clip(tmp_path / "a.mp4", 2), 1)
+    write_camera(tmp_path / "c.yaml", Camera(np.array([[50, 0, 33], [0, 52, 26.5], [0, 0, 1.0]]), 64, 48))
+    choice = CameraChoice(file=tmp_path / "c.yaml")
+    index = predict_source(tmp_path / "a.mp4", model, tmp_path / "out", ("npy",), choice)
+    assert index["intrinsics"] == [52, 50, 20.5, 33] and "turned upright" in index["intrinsics_source"]
+
+
 def test_resume_refuses_another_request(model, folder, tmp_path):
     predict_source(folder, model, tmp_path / "out")
-    for change in ({"model": make_model(seed=1)}, {"save": ("npy",)}, {"choice": CameraChoice(fov_deg=50)}):
+    for change in (
+        {"model": make_model(seed=1)},
+        {"model": scaled(model, 1.1, model.config.unit)},  # the same weights, other limits of depth
+        {"save": ("npy",)},
+        {"choice": CameraChoice(fov_deg=50)},
+    ):
         asked = {"source": folder, "model": model, "out": tmp_path / "out", "resume": True} | change
         with pytest.raises(UsageError, match="begun with another (model|save|camera)"):
             predict_source(**asked)

@@ -6,6 +6,7 @@ import torch
 from lumde.losses.arbiter import ArbiterConfig, judge
 
 CONFIG = ArbiterConfig(window=3)
+EARLIER = torch.tensor([True, False])
 
 
 def maps(seed=0, size=(2, 2, 5, 6)):
@@ -31,12 +32,12 @@ def loop_mean(errors, seen, row, column, radius):
     return sum(values) / len(values) if values else torch.tensor(0.0)
 
 
-def loop_judge(config, student, teacher, unmoved, seen, difference):
+def loop_judge(config, earlier, student, teacher, unmoved, seen, difference):
     b, s, h, w = student.shape
     doubt, rejected = torch.zeros(b, 1, h, w), torch.zeros(b, 1, h, w, dtype=torch.bool)
     for i, y, x in torch.cartesian_prod(torch.arange(b), torch.arange(h), torch.arange(w)).tolist():
         speaking = [k for k in range(s) if seen[i, k, y, x]]
-        if len(speaking) < 2:
+        if {bool(earlier[k]) for k in speaking} != {True, False}:
             continue
         means = {
             k: [
@@ -49,7 +50,7 @@ def loop_judge(config, student, teacher, unmoved, seen, difference):
         margins = [max(config.margin, config.share * theirs) for _, theirs, _ in means.values()]
         doubt[i, 0, y, x] = min(gains)
         rejected[i, 0, y, x] = (
-            min(gains) > max(margins)
+            all(gain > margin for gain, margin in zip(gains, margins, strict=True))
             and all(difference[i, k, y, x] < config.difference for k in speaking)
             and all(still - ours > config.margin for ours, _, still in means.values())
         )
@@ -57,8 +58,9 @@ def loop_judge(config, student, teacher, unmoved, seen, difference):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_judgement_agrees_with_a_loop(seed):
-    given = maps(seed)
+@pytest.mark.parametrize("earlier", [[True, False], [True, True, False]])
+def test_judgement_agrees_with_a_loop(seed, earlier):
+    given = (torch.tensor(earlier), *maps(seed, (2, len(earlier), 5, 6)))
     answer, (doubt, rejected) = judge(CONFIG, *given), loop_judge(CONFIG, *given)
     torch.testing.assert_close(answer.doubt, doubt)
     assert torch.equal(answer.rejected, rejected) and rejected.any() and not rejected.all()
@@ -71,13 +73,13 @@ def flat(*values):
 
 def rejected(student, teacher, unmoved=(0.5, 0.5), seen=(True, True), difference=(0.0, 0.0)):
     config = ArbiterConfig(window=1)
-    return judge(
-        config, flat(*student), flat(*teacher), flat(*unmoved), flat(*seen), flat(*difference)
-    ).rejected.item()
+    maps = (flat(*values) for values in (student, teacher, unmoved, seen, difference))
+    return judge(config, EARLIER, *maps).rejected.item()
 
 
 def test_rule_by_hand():
     assert rejected((0.05, 0.05), (0.10, 0.08))
+    assert rejected((0.05, 0.26), (0.07, 0.30))  # .02 of .01 needed, .04 of .03: each direction by itself
     assert not rejected((0.05, 0.09), (0.10, 0.08))  # better in one direction only: a mover, an occlusion
     assert not rejected((0.05, 0.05), (0.10, 0.08), seen=(True, False))  # nobody sees it from the other side
     assert not rejected((0.050, 0.050), (0.059, 0.059))  # less than the margin of .01

@@ -5,6 +5,7 @@ import pytest
 
 from lumde.errors import DataError
 from lumde.media.camera_checks import check_intrinsics
+from lumde.media.camera_turns import rotated
 from lumde.media.cameras import (
     Camera,
     assumed_camera,
@@ -12,7 +13,6 @@ from lumde.media.cameras import (
     camera_from_fov,
     read_camera,
     read_colmap_cameras,
-    rotated,
     scaled,
     write_camera,
 )

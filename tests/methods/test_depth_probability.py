@@ -59,6 +59,17 @@ def test_the_papers_reading_has_its_sigma_in_metres_and_a_softmax_of_densities()
     assert term.item() == pytest.approx(expected, rel=1e-3)
 
 
+def test_the_papers_metres_may_be_nominal():
+    """A relative teacher's 2.0 stands for 2.5 metres: 2.5 m is the bin that it speaks for."""
+    terms = []
+    for unit, depth in (("relative", DEPTH), ("metres", 2.5)):
+        method = made(unit, (1e-3, 80.0), paper=True)
+        method.teacher.depth = lambda images, depth=depth: torch.full_like(images[:, :1], depth)
+        terms.append(method.terms({"main": frames_of(2)}, "student", 0))
+        assert method.unit == unit
+    torch.testing.assert_close(terms[0], terms[1])
+
+
 @pytest.mark.parametrize("paper", [False, True])
 def test_the_structure_has_its_weight_and_metres_only_in_the_paper(paper):
     """Ours takes the scale of the pictures out of SSIM's constants; the paper compares metres."""

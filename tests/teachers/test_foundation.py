@@ -1,6 +1,7 @@
 """A foundation model saved here, tiny and random, is read back and used; nothing is downloaded."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -55,6 +56,22 @@ def test_it_answers_depth_of_the_pictures_size_and_stays_frozen(folder):
     assert not any(module.training for module in model.model.modules())
     assert not any(p.requires_grad for p in model.parameters())
     assert torch.equal(depth, model.depth(images))
+
+
+def test_half_precision_on_disk_is_run_in_full(folder, tmp_path):
+    model = transformers.DepthAnythingForDepthEstimation.from_pretrained(folder)
+    model.half().save_pretrained(tmp_path)
+    shutil.copy(folder / "preprocessor_config.json", tmp_path)
+    stored = teacher(tmp_path)
+    assert {p.dtype for p in stored.parameters()} == {torch.float32}
+    assert stored.depth(torch.rand(1, 3, 48, 80)).isfinite().all()
+
+
+def test_a_config_that_scales_its_answers_is_part_of_it(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "other")
+    values = json.loads((folder / "config.json").read_text())
+    (tmp_path / "other" / "config.json").write_text(json.dumps({**values, "max_depth": 7}))
+    assert teacher(folder).facts() != teacher(tmp_path / "other").facts()
 
 
 def test_it_sees_what_its_preprocessing_makes_of_a_picture(folder):

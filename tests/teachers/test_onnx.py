@@ -1,5 +1,6 @@
 """Small ONNX files made here are read, fed as told, and refused where they are no depth network."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,8 +14,8 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
-def network(path, shape=("n", 3, "h", "w"), axis=1, keep=1, inputs=("pictures",)):
-    """The mean over channels, plus 1: a map per picture."""
+def network(path, shape=("n", 3, "h", "w"), axis=1, keep=1, inputs=("pictures",), more=1.0, beside=""):
+    """The mean over channels, plus 1: a map per picture. The 1 may lie in a file `beside` the graph."""
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     nodes = [
         helper.make_node("ReduceMean", [inputs[0], "axes"], ["mean"], keepdims=keep),
@@ -22,14 +23,15 @@ def network(path, shape=("n", 3, "h", "w"), axis=1, keep=1, inputs=("pictures",)
     ]
     constants = [
         helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [axis]),
-        helper.make_tensor("one", floats, [1], [1.0]),
+        helper.make_tensor("one", floats, [1], np.float32(more).tobytes(), raw=True),
     ]
     given = [helper.make_tensor_value_info(name, floats, shape) for name in inputs]
     graph = helper.make_graph(
         nodes, "g", given, [helper.make_tensor_value_info("answer", floats, None)], constants
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    path.write_bytes(model.SerializeToString())
+    options = {"save_as_external_data": True, "location": beside, "size_threshold": 0} if beside else {}
+    onnx.save_model(model, str(path), **options)
     return path
 
 
@@ -74,6 +76,26 @@ def test_another_file_or_preprocessing_has_its_own_cache(tmp_path):
         made(tmp_path / "a.onnx", answers="depth", mean=(0.5, 0.5, 0.5)),
     ]
     assert len({teacher.facts() for teacher in (first, *others)}) == 4
+
+
+def test_weights_beside_the_graph_are_part_of_it(tmp_path):
+    facts = []
+    for more in (1.0, 2.0):
+        (tmp_path / "w.bin").unlink(missing_ok=True)
+        path = network(tmp_path / "a.onnx", more=more, beside="w.bin")
+        teacher = made(path, unit="metres")
+        torch.testing.assert_close(teacher.depth(IMAGES), IMAGES.mean(1, keepdim=True) + more)
+        facts.append((teacher.facts(), path.read_bytes()))
+    assert facts[0][1] == facts[1][1] and facts[0][0] != facts[1][0]
+
+
+def test_disparity_that_is_right_up_to_a_factor_is_taken_as_it_is(tmp_path):
+    teacher = made(network(tmp_path / "a.onnx"), answers="disparity", affine=False)
+    torch.testing.assert_close(teacher.depth(IMAGES), 1 / (IMAGES.mean(1, keepdim=True) + 1))
+    assert not teacher.affine and teacher.begin(IMAGES)[0].endswith("read as disparity, up to scale")
+    assert teacher.facts() != made(tmp_path / "a.onnx", answers="disparity").facts()
+    depth = made(tmp_path / "a.onnx", answers="depth", affine=False).depth(IMAGES)
+    torch.testing.assert_close(depth, IMAGES.mean(1, keepdim=True) + 1)
 
 
 def test_what_is_no_depth_network_is_refused(tmp_path):
