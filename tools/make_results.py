@@ -160,11 +160,11 @@ def zero_shot_table() -> str:
     return table(rows, ("set", "abs_rel", "rmse", "a1", "constant", "best trivial"))
 
 
-def adapt_table(run: str = "adapt") -> str:
+def adapt_table() -> str:
     """Before and after adaptation, one clip per row: means over seeds, the change of each seed."""
     rows = []
     for name, title in ADAPT_ROWS.items():
-        files = [STORE / f"{run}_{name}.json", *sorted(STORE.glob(f"{run}_{name}_seed*.json"))]
+        files = [STORE / f"adapt_{name}.json", *sorted(STORE.glob(f"adapt_{name}_seed*.json"))]
         if not (seeds := [_read(file.stem) for file in files if file.exists()]):
             continue
         mean = partial(_mean_of, seeds)
@@ -260,7 +260,6 @@ TABLES = {
     "zero-shot": zero_shot_table,
     "worlds": worlds_table,
     "adapt": adapt_table,
-    "adapt-5": partial(adapt_table, "adapt5"),
     "drive-0060": lambda: evaluation_table(DRIVE_ROWS),
 }
 
