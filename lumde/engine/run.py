@@ -100,12 +100,13 @@ def _trained(
             log.say(note)
         loop.run(out, log, parts.validation)
         loop.refresh_model()
-        result = _result(config, loop, parts.validation) | {"notes": notes}
+        result = _result(config, loop, parts.validation)
         if "validation" in result:
             log.validation(loop.step - 1, result["validation"])
     _ship(parts, out / "model", result, resume, finish)
     if config.confidence:
         write_confidence(parts.method, parts.streams["main"], out / CONFIDENCE)
+    result["notes"] = notes  # of this run, not of the model
     write_json(out / "result.json", result)
     return result
 
