@@ -110,8 +110,9 @@ def test_a_half_without_travel_speaks_for_no_scale():
     curves[4:] = curves[:4, ::-1]
     with pytest.raises(DataError, match="scale changes by a factor of"):
         metres._check(curves, turned=0.2)
+    metres._check(curves[:4], turned=0.04)  # travel takes nearly half of what turning leaves
     with pytest.raises(DataError, match=r"only turns explains them better \(error 0.0400, with them"):
-        metres._check(curves[:4], turned=0.04)
+        metres._check(0.08 + 0.1 * curves[:4], turned=0.04)
     with pytest.raises(DataError, match="are they in metres"):
         metres._check(np.tile(metres.TRIED, (4, 1)), turned=200.0)
 
