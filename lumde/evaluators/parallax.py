@@ -22,6 +22,7 @@ DISTANCES = (1, 2, 3, 5, 8)  # frames between target and source that are tried, 
 ENOUGH_PARALLAX = 1.5  # pixels: at such a distance the nearest sources are taken
 LEAST_PARALLAX = 0.5  # pixels: with less the camera stands, and depth cannot be seen
 LEAST_TRAVEL = 0.04  # of the error of a camera that turns only, taken away by letting it travel
+NO_ERROR = 1e-4  # photometric; of pictures that are the same but for rounding
 # A camera that only turns, seen through a focal length that was guessed wrong, seems to travel.
 FOCAL_FACTORS = tuple(1.8 ** (i / 5) for i in range(-5, 6))
 
@@ -40,7 +41,7 @@ class ClipScore:
     @property
     def travel(self) -> float:
         """Share of a turning camera's error that travel explains, at the network's depth or a flat one."""
-        return 1 - min(self.error, self.flat) / max(self.turned, 1e-9)
+        return (self.turned - min(self.error, self.flat)) / max(self.turned, NO_ERROR)
 
     @property
     def travels(self) -> bool:

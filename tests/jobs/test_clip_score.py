@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from lumde.cli import main
 from lumde.data.frames import Frames
 from lumde.data.synthetic import Synthetic
+from lumde.evaluators.parallax import ClipScore
 from lumde.jobs.clip_score import clip_line, clip_score
 
 
@@ -35,6 +38,11 @@ def test_a_damaged_picture_is_left_out_and_many_are_named(clip, start, tmp_path,
         picture.write_bytes(b"no picture")
     assert main(["evaluate", str(start), "--data", "frames", "--root", str(folder)]) == 3
     assert ".png" in capsys.readouterr().err
+
+
+def test_of_no_error_travel_explains_nothing():
+    assert ClipScore(1e-8, 2e-8, 4e-8, 4e-8, 0.0, 8).travel < 0.001
+    assert ClipScore(0.1, 0.2, 0.4, 0.5, 2.0, 8).travel == pytest.approx(0.75)
 
 
 def test_single_pictures_have_no_such_score(start, clip):
