@@ -214,13 +214,13 @@ def claim_file(path: Path) -> None:
         _probe(path.parent)
 
 
-def require_space(folder: Path, needed_bytes: int) -> None:
+def require_space(folder: Path, needed_bytes: int, or_else: str = "choose another disk") -> None:
     """Raise ResourceError unless the disk of `folder` (which may not exist yet) has `needed_bytes` free."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free
     if free < needed_bytes:
         needed, has = (f"{count / (1 << 20):,.1f} MiB" for count in (needed_bytes, free))
-        raise ResourceError(f"{folder}: {needed} needed, {has} free; free some space or choose another disk")
+        raise ResourceError(f"{folder}: {needed} needed, {has} free; free some space or {or_else}")
 
 
 def printable(text: str) -> str:

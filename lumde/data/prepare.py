@@ -86,7 +86,8 @@ def prepare(
     recordings = find_recordings(sources, options.fps)
     if options.fps and not any(isinstance(recording.source, VideoSource) for recording in recordings):
         raise UsageError("--fps thins videos by their timestamps, and pictures have none; leave it out")
-    files.require_space(out.parent, sum(_bytes_needed(recording, options) for recording in recordings))
+    needed = sum(_bytes_needed(recording, options) for recording in recordings)
+    files.require_space(out.parent, needed, "store fewer frames (--fps for videos)")
     if out.exists():
         out.rmdir()
     with files.atomic_folder(out) as folder:
