@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Evaluate and print."""
     _check(args)
+    from lumde.errors import DataError
     from lumde.files import write_json
     from lumde.jobs import evaluate as job
     from lumde.jobs.clip_score import clip_line, clip_score
@@ -65,8 +66,11 @@ def run(args: argparse.Namespace) -> None:
             write_json(args.json, {"data": args.data, "clip": clip})
         return
     result = _evaluated(args, dataset)  # first: it refuses at once what cannot be compared
-    if args.model is not None and (clip := clip_score(args.model, dataset)):
-        result.summary["clip"] = clip
+    try:
+        if args.model is not None and (clip := clip_score(args.model, dataset)):
+            result.summary["clip"] = clip
+    except DataError as error:  # of neighbours that the metrics did not need
+        result.notes.append(f"no score of the clip: {error}")
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
     print(job.table(result, str((args.model or args.predictions).name)))

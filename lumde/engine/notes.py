@@ -40,7 +40,9 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     notes = teacher.begin(frames.image)
     with method.autocast(frames.image), torch.no_grad():
         depth = teacher.look(frames)
-    teacher.metres_per_unit(depth)
+    metres = teacher.metres_per_unit(depth)
+    if getattr(method.config, "paper", False):  # it learns metres, true or nominal
+        depth = metres * depth
     notes += _doubts(teacher, depth, method.student.config.limits, method.leaves_shift)
     if teacher.affine and not method.leaves_shift:
         notes.append(

@@ -8,13 +8,14 @@ from lumde.data.frames import Frames
 from lumde.data.prepare import PrepareOptions, prepare
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.errors import NothingUsable, UsageError
+from lumde.media.sources import is_image
 from lumde.models import DepthModel
 from lumde.progress import Progress
 from lumde.structures import FrameKey
 
 BLOCK, EVERY = 6, 5  # frames of a block, and every how-many-th of them is held out
 MIN_MOTION = 0.004  # mean grey difference below which a frame counts as standing still
-OF_A_DATASET = ("image", "mask", "right", "groundtruth.txt", "dataset.yaml")  # loose pictures have none
+BESIDE = ("mask", "right", "groundtruth.txt")  # what makes a dataset of a folder of loose pictures
 
 Say = Callable[[str], None]
 
@@ -26,7 +27,7 @@ def as_dataset(source: Path, root: Path, options: PrepareOptions, say: Say, prog
         UsageError: options for videos and loose pictures with a dataset folder.
         DataError: what `prepare` raises.
     """
-    if any((folder / name).exists() for folder in (source, *_subfolders(source)) for name in OF_A_DATASET):
+    if any(_is_sequence(folder) for folder in (source, *_subfolders(source))):
         if options != PrepareOptions():
             raise UsageError(
                 f"{source}: is a dataset folder, whose camera stands in camera.yaml; --camera, --focal, "
@@ -36,6 +37,14 @@ def as_dataset(source: Path, root: Path, options: PrepareOptions, say: Say, prog
     for report in prepare([str(source)], root, options, progress):
         say(f"{report.name}: {report.frames} frames; camera: {report.camera}")
     return root
+
+
+def _is_sequence(folder: Path) -> bool:
+    """Whether a folder has more to tell than pictures and a camera, which `prepare` takes along."""
+    if (folder / "image").is_dir():
+        return True
+    told = any((folder / name).exists() for name in BESIDE)
+    return told and any(is_image(path) for path in folder.iterdir())
 
 
 def _subfolders(source: Path) -> list[Path]:

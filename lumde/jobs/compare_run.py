@@ -18,6 +18,7 @@ from lumde.data.base import FrameDataset
 from lumde.engine.run import train
 from lumde.engine.run_config import TrainConfig, load_config
 from lumde.engine.same import require_same
+from lumde.errors import ConfigError
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.files import read_json, write_json
 from lumde.losses.pixelwise import aligned_log_l1
@@ -76,8 +77,14 @@ def _trained(config: TrainConfig, run: Run) -> dict[str, Any]:
 
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that an earlier version stored, with what it did not know of at its default: off."""
-    return settings(parse(stored, TrainConfig))
+    """Settings that an earlier version stored, with what it did not know of at its default: off.
+
+    Empty where they hold what this version has no more.
+    """
+    try:
+        return settings(parse(stored, TrainConfig))
+    except ConfigError:
+        return {}
 
 
 def settings(config: TrainConfig) -> dict[str, Any]:

@@ -31,7 +31,10 @@ def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
     Raises:
         UnfitMotion: the recorded motion is not that of the pictures, or changes its scale within the clip.
     """
-    views = [_recorded(sample) for sample in evenly(snippets, MOST)]
+    recorded = (_recorded(sample) for sample in evenly(snippets, MOST))
+    views = [(view, motion) for view, motion in recorded if view.valid is None or view.valid.any()]
+    if not views:
+        raise UnfitMotion("masks leave nothing of the frames to find their scale by")
     depths = [1 / disparity(view.target[:1]) for view, _ in views]
     curves = np.array([_curve(*view, depth, TRIED) for view, depth in zip(views, depths, strict=True)])
     turned = np.mean([turned_error(view, all_pixels=True) for view, _ in views])

@@ -1,5 +1,6 @@
 """Foundation models of the transformers library as teachers: Depth Anything, DPT, ZoeDepth, GLPN, others."""
 
+import json
 import re
 from dataclasses import dataclass
 from inspect import signature
@@ -67,7 +68,10 @@ class FoundationTeacher(ForeignTeacher):
 
     def facts(self) -> str:
         """Its config (some scale their answers by it), preprocessing, and how its answers are read."""
-        config = self.model.net.config.to_json_string(use_diff=False)  # type: ignore[union-attr, operator]
+        values = dict(self.model.net.config.to_dict())  # type: ignore[union-attr, operator]
+        for key in ("_name_or_path", "transformers_version"):  # where it lies and who reads it change nothing
+            values.pop(key, None)
+        config = json.dumps(values, sort_keys=True, default=str)
         read = f"{self.answers} {self.unit} {self.config.affine}"
         return f"{read} {config} {self.processor.to_json_string()}"
 

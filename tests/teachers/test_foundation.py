@@ -69,6 +69,7 @@ def test_half_precision_on_disk_is_run_in_full(folder, tmp_path):
 
 def test_a_config_that_scales_its_answers_is_part_of_it(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "other")
+    assert teacher(folder).facts() == teacher(tmp_path / "other").facts()
     values = json.loads((folder / "config.json").read_text())
     (tmp_path / "other" / "config.json").write_text(json.dumps({**values, "max_depth": 7}))
     assert teacher(folder).facts() != teacher(tmp_path / "other").facts()
