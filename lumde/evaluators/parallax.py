@@ -167,8 +167,11 @@ def view_of(sample: dict[str, Tensor]) -> SnippetView:
     return SnippetView(target, sources, sample["intrinsics"].expand(count, 3, 3), valid)
 
 
-def turned_error(view: SnippetView, all_pixels: bool = False) -> float:
-    """Error if the camera only turned, at the focal length of FOCAL_FACTORS that suits it best."""
+def turned_error(view: SnippetView, unseen: Float[Tensor, "1 h w"] | None = None) -> float:
+    """Error if the camera only turned, at the focal length of FOCAL_FACTORS that suits it best.
+
+    Arguments as in `view_error`.
+    """
     depth = torch.ones_like(view.target[:, :1])  # any: without travel depth changes nothing
     seen = [view._replace(intrinsics=_zoomed(view.intrinsics, factor)) for factor in FOCAL_FACTORS]
     count = len(seen)
@@ -182,8 +185,7 @@ def turned_error(view: SnippetView, all_pixels: bool = False) -> float:
         turning_only=True,
     )
     return min(
-        view_error(one, depth, motion, all_pixels)
-        for one, motion in zip(seen, turning.chunk(count), strict=True)
+        view_error(one, depth, motion, unseen) for one, motion in zip(seen, turning.chunk(count), strict=True)
     )
 
 
@@ -198,7 +200,7 @@ def view_error(
     view: SnippetView,
     depth: Float[Tensor, "_ 1 h w"],
     motion: Float[Tensor, "n 4 4"],
-    all_pixels: bool = False,
+    unseen: Float[Tensor, "1 h w"] | None = None,
 ) -> float:
     """Mean error of the better source over the pixels that any source sees.
 
@@ -206,15 +208,19 @@ def view_error(
         view: target and sources.
         depth: of the target, one map or one per source.
         motion: source_from_target.
-        all_pixels: those that no source sees count with the error of the pictures as they are. A depth that
-            moves what is hard to match out of view must not look better for it.
+        unseen: errors that pixels count with which no source sees, such as `unmoved_errors`: a depth that
+            moves what is hard to match out of view must not look better for it. None = they do not count.
     """
     warped = warp(view.sources, depth.expand(len(view.sources), -1, -1, -1), motion, view.intrinsics)
     errors = _better(view, warped.image, warped.inside)
-    if all_pixels:
-        unmoved = _better(view, view.sources, torch.ones_like(warped.inside))
-        errors = torch.where(errors.isfinite(), errors, unmoved)
+    if unseen is not None:
+        errors = torch.where(errors.isfinite(), errors, unseen)
     return float(errors[errors.isfinite()].mean())
+
+
+def unmoved_errors(view: SnippetView) -> Float[Tensor, "1 h w"]:
+    """Error at each pixel between the pictures as they are; infinite where a mask leaves it out."""
+    return _better(view, view.sources, torch.ones_like(view.sources[:, :1], dtype=torch.bool))
 
 
 def _better(

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lumde.data.folder import find_sequences, image_folder
 from lumde.data.frames import Frames
 from lumde.data.prepare import PrepareOptions, prepare
 from lumde.data.snippets import SnippetConfig, Snippets
-from lumde.errors import NothingUsable, UsageError
-from lumde.media.sources import is_image
+from lumde.errors import DataError, NothingUsable, UsageError
 from lumde.models import DepthModel
 from lumde.progress import Progress
 from lumde.structures import FrameKey
@@ -27,7 +27,7 @@ def as_dataset(source: Path, root: Path, options: PrepareOptions, say: Say, prog
         UsageError: options for videos and loose pictures with a dataset folder.
         DataError: what `prepare` raises.
     """
-    if any(_is_sequence(folder) for folder in (source, *_subfolders(source))):
+    if _is_dataset(source):
         if options != PrepareOptions():
             raise UsageError(
                 f"{source}: is a dataset folder, whose camera stands in camera.yaml; --camera, --focal, "
@@ -39,16 +39,16 @@ def as_dataset(source: Path, root: Path, options: PrepareOptions, say: Say, prog
     return root
 
 
-def _is_sequence(folder: Path) -> bool:
-    """Whether a folder has more to tell than pictures and a camera, which `prepare` takes along."""
-    if (folder / "image").is_dir():
-        return True
-    told = any((folder / name).exists() for name in BESIDE)
-    return told and any(is_image(path) for path in folder.iterdir())
-
-
-def _subfolders(source: Path) -> list[Path]:
-    return [path for path in source.iterdir() if path.is_dir()] if source.is_dir() else []
+def _is_dataset(source: Path) -> bool:
+    """Whether it has more to tell than loose pictures and their camera, which `prepare` takes along."""
+    try:
+        folders = find_sequences(source).values()
+    except DataError:  # a video, a glob, nothing
+        return False
+    return any(
+        image_folder(folder) != folder or any((folder / name).exists() for name in BESIDE)
+        for folder in folders
+    )
 
 
 def open_clip(root: Path, model: DepthModel, say: Say) -> "Clip":

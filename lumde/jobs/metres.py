@@ -1,12 +1,22 @@
 """Metres for a network that knows shapes only: the recorded motion of the camera sets its scale."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from lumde.data.snippets import Snippets
 from lumde.errors import DataError
-from lumde.evaluators.parallax import Disparity, SnippetView, evenly, turned_error, view_error, view_of
+from lumde.evaluators.parallax import (
+    Disparity,
+    SnippetView,
+    evenly,
+    turned_error,
+    unmoved_errors,
+    view_error,
+    view_of,
+)
 
 MOST = 24  # snippets that are looked at
 TRIED = np.geomspace(0.02, 50, 41)  # factors, a quarter apart
@@ -31,37 +41,38 @@ def scale_to_metres(disparity: Disparity, snippets: Snippets) -> float:
     Raises:
         UnfitMotion: the recorded motion is not that of the pictures, or changes its scale within the clip.
     """
-    recorded = (_recorded(sample) for sample in evenly(snippets, MOST))
-    views = [(view, motion) for view, motion in recorded if view.valid is None or view.valid.any()]
-    if not views:
+    recorded = (_recorded(sample, disparity) for sample in evenly(snippets, MOST))
+    looks = [look for look in recorded if look.view.valid is None or look.view.valid.any()]
+    if not looks:
         raise UnfitMotion("masks leave nothing of the frames to find their scale by")
-    depths = [1 / disparity(view.target[:1]) for view, _ in views]
-    curves = np.array([_curve(*view, depth, TRIED) for view, depth in zip(views, depths, strict=True)])
-    turned = np.mean([turned_error(view, all_pixels=True) for view, _ in views])
-    _check(curves, float(turned))
+    curves = np.array([_curve(look, TRIED) for look in looks])
+    _check(curves, float(np.mean([turned_error(look.view, look.unseen) for look in looks])))
     best = int(curves.mean(0).argmin())
     finer = TRIED[best] * np.geomspace(TRIED[0] / TRIED[1], TRIED[1] / TRIED[0], FINER)
-    fine = np.mean([_curve(*view, depth, finer) for view, depth in zip(views, depths, strict=True)], 0)
+    fine = np.mean([_curve(look, finer) for look in looks], 0)
     return float(finer[fine.argmin()])
 
 
-def _recorded(sample: dict[str, torch.Tensor]) -> tuple[SnippetView, Float[torch.Tensor, "n 4 4"]]:
-    """The sources whose motion was recorded, and that motion."""
+class _Look(NamedTuple):
+    """A snippet's sources whose motion was recorded."""
+
+    view: SnippetView
+    motion: Float[torch.Tensor, "n 4 4"]  # source_from_target
+    depth: Float[torch.Tensor, "1 1 h w"]  # of the target, as the network answers it
+    unseen: Float[torch.Tensor, "1 h w"]  # error of what no source sees
+
+
+def _recorded(sample: dict[str, torch.Tensor], disparity: Disparity) -> _Look:
     view, motion = view_of(sample), sample["source_from_target"]
     known = motion.isfinite().all(-1).all(-1)
     valid = None if view.valid is None else view.valid[known]
     kept = SnippetView(view.target[known], view.sources[known], view.intrinsics[known], valid)
-    return kept, motion[known]
+    return _Look(kept, motion[known], 1 / disparity(kept.target[:1]), unmoved_errors(kept))
 
 
-def _curve(
-    view: SnippetView,
-    motion: Float[torch.Tensor, "n 4 4"],
-    depth: Float[torch.Tensor, "1 1 h w"],
-    factors: Float[np.ndarray, " k"],
-) -> list[float]:
+def _curve(look: _Look, factors: Float[np.ndarray, " k"]) -> list[float]:
     """Photometric error at each factor of the depth, over all pixels."""
-    return [view_error(view, float(factor) * depth, motion, all_pixels=True) for factor in factors]
+    return [view_error(look.view, float(f) * look.depth, look.motion, look.unseen) for f in factors]
 
 
 def _check(curves: Float[np.ndarray, "n k"], turned: float) -> None:

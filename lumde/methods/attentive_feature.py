@@ -20,7 +20,7 @@ from lumde.errors import ConfigError
 from lumde.losses.feature import attentive_distance, plain_distance
 from lumde.losses.pixelwise import log_l1
 from lumde.methods.base import Streams, mean_of
-from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
+from lumde.methods.imitation import ImitationConfig, Imitator
 from lumde.nets.base import STRIDE, DepthNet
 from lumde.registry import Named
 from lumde.structures import DepthOutput, FrameBatch
@@ -102,8 +102,7 @@ class AttentiveFeature(Imitator):
         seen = self._asked(frames)
         output = self.run(self.student, frames.jittered)
         depths = self.enlarged_depths(output, seen.depth)
-        metres = self.teacher.metres_per_unit(seen.depth)
-        terms = imitation_terms(self.config, depths, seen.depth, seen.valid, metres)
+        terms = self.imitation(depths, seen.depth, seen.valid)
         if self.config.feature_weight and step >= self.config.feature_step:
             with torch.no_grad():
                 wanted = self._acclimated(seen.features, output.features)

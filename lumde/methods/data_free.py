@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lumde.losses.statistics import seen_by, statistics_gap
 from lumde.methods.base import Streams, imitation_pictures
-from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
+from lumde.methods.imitation import ImitationConfig, Imitator
 from lumde.nets.base import DepthNet
 from lumde.nets.image_transform import ImageTransform
 from lumde.registry import Named
@@ -75,8 +75,7 @@ class DataFree(Imitator):
             self.move_bins(teacher, None)
         output = self.run(self.student, jittered)
         depths = self.enlarged_depths(output, teacher)
-        metres = self.teacher.metres_per_unit(teacher)
-        return imitation_terms(self.config, depths, teacher, None, metres)
+        return self.imitation(depths, teacher, None)
 
     def _painter_terms(self, images: Float[Tensor, "b 3 h w"]) -> dict[str, Float[Tensor, ""]]:
         painted = self._painted(images)

@@ -66,6 +66,17 @@ class Imitator(Method):
         if isinstance(bins, BinsHead) and self.training:
             bins.widen(depth if valid is None else depth[valid])
 
+    def imitation(
+        self,
+        depths: Iterable[Float[Tensor, "b 1 h w"]],
+        teacher: Float[Tensor, "b 1 h w"],
+        valid: Bool[Tensor, "b 1 h w"] | None,
+        weight: Float[Tensor, "b 1 h w"] | None = None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """`imitation_terms` by its config, in its teacher's metres, true or nominal."""
+        metres = self.teacher.metres_per_unit(teacher)
+        return imitation_terms(self.config, depths, teacher, valid, metres, weight)
+
     @property
     def unit(self) -> Unit:
         """The teacher's, unless the loss takes its scale out."""

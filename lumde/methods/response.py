@@ -15,7 +15,7 @@ from lumde.losses.imitation import scale_invariant
 from lumde.losses.pixelwise import log_l1
 from lumde.methods.arbiter import Arbiter
 from lumde.methods.base import Streams, mean_of
-from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
+from lumde.methods.imitation import ImitationConfig, Imitator
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
 from lumde.structures import FrameBatch
@@ -84,8 +84,7 @@ class Response(Imitator):
             valid = torch.cat([main, rest])  # only the main stream has neighbours
             self.monitors |= self.arbiter.monitors()
         if not self.config.label_weight:
-            metres = self.teacher.metres_per_unit(teacher)
-            return imitation_terms(self.config, depths, teacher, valid, metres, weight)
+            return self.imitation(depths, teacher, valid, weight)
         return self._with_labels(frames, depths, teacher, valid, weight)
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
@@ -118,8 +117,7 @@ class Response(Imitator):
                 part = [depth[chosen] for depth in depths]
                 share = taught * chosen.float().mean()
                 sure = None if weight is None else weight[chosen]
-                metres = self.teacher.metres_per_unit(teacher)
-                found = imitation_terms(self.config, part, teacher[chosen], valid[chosen], metres, sure)
+                found = self.imitation(part, teacher[chosen], valid[chosen], sure)
                 for name, term in found.items():
                     terms[name] = terms.get(name, 0) + share * term
         known = (self._to_truth(depth[: len(frames.image)], truth, measured) for depth in depths)

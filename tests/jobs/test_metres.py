@@ -8,7 +8,7 @@ from lumde.cli import main
 from lumde.data.frames import Frames
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.errors import DataError
-from lumde.evaluators.parallax import SnippetView
+from lumde.evaluators.parallax import SnippetView, unmoved_errors
 from lumde.geometry.pose import with_length_of
 from lumde.jobs import metres
 from lumde.jobs.metres import scale_to_metres
@@ -131,7 +131,7 @@ def test_what_is_moved_out_of_view_is_not_forgotten():
     view = SnippetView(target, source, camera, None)
     depth = torch.full((1, 1, 32, 64), 5.0)
     depth[..., :40] = 100.0
-    curve = metres._curve(view, motion, depth, metres.TRIED)
+    curve = metres._curve(metres._Look(view, motion, depth, unmoved_errors(view)), metres.TRIED)
     assert metres.TRIED[int(np.argmin(curve))] == pytest.approx(1.0, rel=0.25)
 
 
