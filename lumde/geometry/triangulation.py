@@ -1,18 +1,18 @@
 """Sparse depth from pictures at known poses: corners are followed along their epipolar lines.
 
 A check on networks where nothing else measured depth. Source: multiple-baseline search over inverse depth,
-Okutomi and Kanade 1993, IEEE TPAMI 15(4); corners: Shi and Tomasi 1994; thresholds are ours.
+Okutomi and Kanade 1993, IEEE TPAMI 15(4); thresholds are ours.
 """
 
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lumde.geometry.patches import find_corners, normed, sample, square
+
 CELL = 12  # pixels: at most one corner per cell of that size
-LEAST_CORNER = 2e-4  # smaller eigenvalue of the mean structure matrix, (grey levels of 1 per pixel) squared
 RADIUS = 3  # pixels of a patch around its corner
 MOST_STEPS = 768  # inverse depths that are tried
 LEAST_SCORE = 0.9  # correlation of the patches at the depth found
@@ -44,7 +44,7 @@ def triangulate(view: View, near: float, far: float) -> Float[Tensor, "1 h w"]:
         far: greatest one.
     """
     grey = view.target.mean(0)
-    corners = find_corners(grey)
+    corners = find_corners(grey, CELL)
     depth = torch.zeros_like(grey)
     if len(corners):
         lines = _Lines.of(view, corners)
@@ -52,23 +52,6 @@ def triangulate(view: View, near: float, far: float) -> Float[Tensor, "1 h w"]:
         x, y = corners[sure].long().T
         depth[y, x] = found[sure]
     return depth[None]
-
-
-def find_corners(grey: Float[Tensor, "h w"]) -> Float[Tensor, "n 2"]:
-    """The strongest corner (x, y) of each cell that has one, away from the border."""
-    height, width = grey.shape
-    padded = F.pad(grey[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
-    x, y = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2, (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
-    size = 2 * RADIUS + 1
-    xx, xy, yy = F.avg_pool2d(torch.stack([x * x, x * y, y * y])[None], size, 1, RADIUS)[0]
-    strength = (xx + yy) / 2 - (((xx - yy) / 2) ** 2 + xy**2).sqrt()
-    border = 2 * RADIUS
-    inner = torch.zeros_like(strength, dtype=torch.bool)
-    inner[border : height - border, border : width - border] = True
-    strength = torch.where(inner, strength, 0.0)
-    best, index = F.max_pool2d(strength[None, None], CELL, return_indices=True)
-    index = index[best > LEAST_CORNER]
-    return torch.stack([index % width, index // width], -1).to(grey.dtype)
 
 
 class _Lines(NamedTuple):
@@ -81,9 +64,7 @@ class _Lines(NamedTuple):
     @staticmethod
     def of(view: View, corners: Float[Tensor, "n 2"]) -> "_Lines":
         """Lines of square patches that face the camera."""
-        axis = torch.arange(-RADIUS, RADIUS + 1.0).to(corners)
-        offsets = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flatten(0, 1)
-        patch = corners[:, None] + offsets
+        patch = corners[:, None] + square(RADIUS, corners)
         rays = torch.cat([patch, torch.ones_like(patch[..., :1])], -1) @ torch.linalg.inv(view.intrinsics).T
         turned = view.intrinsics @ view.source_from_target[:, :3, :3]
         base = torch.einsum("sij,npj->snpi", turned, rays)
@@ -148,7 +129,7 @@ def _scores(
     inverse_depth: Float[Tensor, "n d"],
 ) -> Float[Tensor, "n d"]:
     """Mean correlation of each patch with the sources that see it; -1 where fewer than two do."""
-    ours = _normed(_sample(target, lines.patch)[:, None])
+    ours = normed(sample(target, lines.patch)[:, None])
     total = torch.zeros_like(inverse_depth)
     count = torch.zeros_like(inverse_depth)
     size = target.new_tensor([target.shape[1] - 1, target.shape[0] - 1])
@@ -156,20 +137,7 @@ def _scores(
         place = lines.pixels(s, inverse_depth)
         pixels, ahead = place[..., :2], place[..., 2] > 0
         seen = (ahead & (pixels >= 0).all(-1) & (pixels <= size).all(-1)).all(-1)
-        correlation = (_normed(_sample(source, pixels)) * ours).sum(-1)
+        correlation = (normed(sample(source, pixels)) * ours).sum(-1)
         total += torch.where(seen, correlation, 0.0)
         count += seen
     return torch.where(count > 1, total / count.clamp(min=1), -1.0)
-
-
-def _normed(patches: Float[Tensor, "n d p"]) -> Float[Tensor, "n d p"]:
-    """Patches without their mean, of length 1; a flat patch has no direction and becomes 0."""
-    centred = patches - patches.mean(-1, keepdim=True)
-    return centred / centred.norm(dim=-1, keepdim=True).clamp(min=1e-3)
-
-
-def _sample(picture: Float[Tensor, "h w"], pixels: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n"]:
-    size = picture.new_tensor([picture.shape[1] - 1, picture.shape[0] - 1])
-    grid = (2 * pixels / size - 1).reshape(1, 1, -1, 2)
-    values = F.grid_sample(picture[None, None], grid, align_corners=True, padding_mode="border")
-    return values.reshape(pixels.shape[:-1])

@@ -7,6 +7,7 @@ from typing import Any
 from lumde.data.base import FrameDataset
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.errors import NothingUsable
+from lumde.evaluators.corners import Corners
 from lumde.evaluators.parallax import survey
 from lumde.models import load
 
@@ -17,8 +18,9 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
     """How well a model explains the neighbours of the dataset's frames, which takes no ground truth.
 
     Returns:
-        Fields of `ClipScore`, its `travel` and whether that suffices, and the distance of the sources in
-        frames; None where frames have no neighbours.
+        Fields of `ClipScore`, its `travel` and whether that suffices, the distance of the sources in frames,
+        and `corners`: fields of `CornerScore`, None where nothing can be triangulated; None where frames have
+        no neighbours.
 
     Raises:
         DataError: too many frames cannot be read.
@@ -36,7 +38,9 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
         distance, score = survey(model.disparity, snippets_at, SNIPPETS)
     except NothingUsable:
         return None
-    return {"distance": distance, **asdict(score), "travel": score.travel, "travels": score.travels}
+    facts = {"distance": distance, **asdict(score), "travel": score.travel, "travels": score.travels}
+    corners = Corners(snippets_at(distance), SNIPPETS).score(model.disparity) if score.travels else None
+    return facts | {"corners": asdict(corners) if corners else None}
 
 
 def clip_line(clip: dict[str, Any]) -> str:
@@ -47,6 +51,12 @@ def clip_line(clip: dict[str, Any]) -> str:
         f"{clip['parallax']:.1f} pixels of parallax; travel explains {max(0.0, clip['travel']):.0%} of what "
         "turning leaves"
     )
-    if clip["travels"]:
-        return line
-    return f"{line}: the camera hardly travels, so this tells nothing of depth"
+    if not clip["travels"]:
+        return f"{line}: the camera hardly travels, so this tells nothing of depth"
+    if not (corners := clip["corners"]):
+        return f"{line}; too few corners can be triangulated to say how far off depth is"
+    return (
+        f"{line}\nwithout truth: depth is off by {corners['abs_rel']:.0%} (abs_rel, median-scaled) at "
+        f"corners that the clip itself triangulates, {corners['points']:.0f} in each of "
+        f"{corners['snippets']} frames; its scale changes by {corners['drift']:.1%} between neighbours"
+    )

@@ -5,7 +5,8 @@ from itertools import product
 import numpy as np
 import torch
 
-from lumde.geometry.triangulation import View, find_corners, triangulate
+from lumde.geometry.patches import find_corners
+from lumde.geometry.triangulation import CELL, View, triangulate
 from lumde.worlds.clips import Order, render_world
 
 FRAMES = (4, 12, 20, 28, 36)
@@ -45,14 +46,14 @@ def test_unrelated_pictures_and_a_still_camera_give_hardly_any_point():
 
 def test_a_flat_picture_has_no_corner_and_a_square_has_four():
     flat = torch.full((48, 64), 0.5)
-    assert len(find_corners(flat)) == 0
+    assert len(find_corners(flat, CELL)) == 0
     nothing = View(
         flat.expand(3, -1, -1), flat.expand(2, 3, -1, -1), torch.eye(4).expand(2, 4, 4), torch.eye(3)
     )
     assert (triangulate(nothing, 1.0, 9.0) == 0).all()
     square = flat.clone()
     square[18:30, 22:42] = 0.9
-    corners = find_corners(square)
+    corners = find_corners(square, CELL)
     expected = torch.tensor([[22, 18], [41, 18], [22, 29], [41, 29]])
     distance = (corners[:, None] - expected).abs().amax(-1)
     assert (distance.amin(0) <= 3).all() and (distance.amin(1) <= 4).all()

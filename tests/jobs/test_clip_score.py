@@ -20,6 +20,10 @@ def test_a_clip_without_truth_is_scored(clip, start, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "without truth" in said and f"{score['error']:.4f}" in said
     assert score["travels"] is ("tells nothing of depth" not in said)
+    told = {"abs_rel": 0.213, "drift": 0.021, "points": 88.4, "snippets": 9}
+    line = clip_line({**score, "travels": True, "corners": told})
+    assert "off by 21%" in line and "88 in each of 9 frames" in line and "changes by 2.1%" in line
+    assert "too few corners" in clip_line({**score, "travels": True, "corners": None})
     still = clip_line({**score, "travel": 0.01, "travels": False})
     assert "travel explains 1%" in still and "hardly travels, so this tells nothing of depth" in still
 

@@ -1,0 +1,92 @@
+"""How far off depth is where a clip itself tells it: at corners that neighbouring frames triangulate."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lumde.data.snippets import Snippets
+from lumde.evaluators.parallax import Disparity, SnippetView, evenly, view_of
+from lumde.geometry.patches import sample
+from lumde.geometry.sparse import SparsePoints, find_points
+from lumde.models import resize_disparity
+
+LEAST_SNIPPETS = 3  # that have points; fewer tell nothing of a clip
+WORST = 1.0  # relative error beyond which a point is as wrong as can be: a few may be false themselves
+
+
+@dataclass(frozen=True)
+class CornerScore:
+    """Means over the snippets that have points."""
+
+    abs_rel: float  # |depth - that of the point| / that of the point, one factor per frame taken out
+    drift: float  # |difference of log factor| between a frame and its sources: how the scale wanders
+    points: float  # per snippet
+    snippets: int
+
+
+class _Seen(NamedTuple):
+    """Points of a snippet, as the target and each source see them."""
+
+    pictures: Float[Tensor, "v 3 h w"]  # the target first
+    pixels: list[Float[Tensor, "n 2"]]  # (x, y) in each
+    inverse_depth: list[Float[Tensor, " n"]]
+
+
+class Corners:
+    """Points of a clip, found once, by which any number of networks can be scored."""
+
+    def __init__(self, snippets: Snippets, most: int) -> None:
+        """Find them.
+
+        Args:
+            snippets: with sources before and after.
+            most: snippets that are looked at, evenly spread.
+
+        Raises:
+            DataError: too much cannot be read.
+        """
+        offsets = snippets.config.offsets
+        views = (view_of(sample) for sample in evenly(snippets, most))
+        found = ((view, _points(view, offsets)) for view in views)
+        self._seen = [_seen(view, points) for view, points in found if points]
+
+    def score(self, disparity: Disparity) -> CornerScore | None:
+        """Score a network; None where too few snippets have points.
+
+        Source: abs_rel of Eigen et al. 2014, arXiv:1406.2283, with median scaling (Zhou et al. 2017,
+        arXiv:1704.07813), but to points instead of measurements; the rest is ours.
+        """
+        if len(self._seen) < LEAST_SNIPPETS:
+            return None
+        errors, drifts = np.array([_score(disparity, seen) for seen in self._seen]).T
+        points = np.mean([len(seen.pixels[0]) for seen in self._seen])
+        return CornerScore(float(errors.mean()), float(drifts.mean()), float(points), len(self._seen))
+
+
+def _points(view: SnippetView, offsets: tuple[int, ...]) -> SparsePoints | None:
+    valid = None if view.valid is None else view.valid[0]
+    return find_points(view.target[0], view.sources, view.intrinsics[0], offsets, valid)
+
+
+def _seen(view: SnippetView, points: SparsePoints) -> _Seen:
+    sources = [points.in_source(i, view.intrinsics[0]) for i in range(len(view.sources))]
+    pixels, inverse_depth = zip((points.pixels, points.inverse_depth), *sources, strict=True)
+    return _Seen(torch.cat([view.target[:1], view.sources]), list(pixels), list(inverse_depth))
+
+
+@torch.inference_mode()
+def _score(disparity: Disparity, seen: _Seen) -> tuple[float, float]:
+    """Relative error of the target's depth, and how its scale differs from that of the sources' depth."""
+    size = (seen.pictures.shape[-2], seen.pictures.shape[-1])
+    maps = resize_disparity(disparity(seen.pictures)[:, :1], size)[:, 0]
+    ratios = [  # of the network's depth to that of the points
+        inverse_depth / sample(answer, pixels)
+        for answer, pixels, inverse_depth in zip(maps, seen.pixels, seen.inverse_depth, strict=True)
+    ]
+    scales = torch.stack([ratio.median() for ratio in ratios])
+    error = (ratios[0] / scales[0] - 1).abs().clamp(max=WORST).mean()
+    return float(error), float((scales[1:] / scales[0]).log().abs().mean())
