@@ -1,11 +1,13 @@
-"""Does the score without ground truth choose as the truth would? Ranks networks by both. Resumes.
+"""Do the scores without ground truth choose as the truth would? Ranks networks by all. Resumes.
 
-usage: python tools/rank_checkpoints.py RECORDINGS OUT MODEL ...      OUT/ranking.json: both, correlated
+usage: python tools/rank_checkpoints.py RECORDINGS OUT MODEL ...      OUT/ranking.json: all, correlated
 
-Every network sees the same frames: procedural worlds of four families, mixed and apart; kitchen, 100-249.
+Photometric error, abs_rel at triangulated corners, and their product, against abs_rel. Every network sees the
+same frames: procedural worlds of four families, mixed and apart; kitchen, 100-249.
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ from lumde.data.frames import Frames
 from lumde.data.recorded import parse_range
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.data.synthetic import Synthetic
+from lumde.evaluators.corners import Corners
 from lumde.evaluators.parallax import clip_error, evenly
 from lumde.files import write_json
 from lumde.models import load, resize_disparity
@@ -27,6 +30,7 @@ from lumde.worlds import VERSION
 SNIPPETS = 48
 FARTHEST = 80.0  # metres
 FAMILIES = ("rooms", "wide_streets", "shapes", "streets")
+SCORES = ("error", "corners", "both", "drift")  # without ground truth
 FIELDS = ("depth", "mask", "sources")
 
 
@@ -34,12 +38,13 @@ def main(recordings: Path, out: Path, models: list[Path]) -> None:
     """Score what has no score yet, then correlate."""
     clips = {"worlds": _worlds(FAMILIES), "kitchen": _kitchen(recordings)}
     clips |= {f"worlds: {family}": _worlds((family,)) for family in FAMILIES}
+    corners = {name: Corners(clip, SNIPPETS) for name, clip in clips.items()}
     out.mkdir(parents=True, exist_ok=True)
     result = out / "ranking.json"
     scores = json.loads(result.read_text(encoding="utf-8"))["scores"] if result.exists() else {}
     for path in models:
         if str(path) not in scores:
-            scores[str(path)] = {name: _scores(path, clip) for name, clip in clips.items()}
+            scores[str(path)] = {name: _scores(path, clip, corners[name]) for name, clip in clips.items()}
             print(path, scores[str(path)], flush=True)
         if len(scores) > 2:
             write_json(result, {"generator": VERSION, "spearman": _spearman(scores), "scores": scores})
@@ -69,14 +74,22 @@ def _kitchen(recordings: Path) -> Snippets:
     return Snippets(dataset, SnippetConfig(height=96, width=128, offsets=(-3, 3)), FIELDS)
 
 
-def _scores(path: Path, clip: Snippets) -> dict[str, float]:
-    """Error without truth and abs_rel with it, on the same frames."""
+def _scores(path: Path, clip: Snippets, corners: Corners) -> dict[str, float]:
+    """Scores without truth and abs_rel with it, on the same frames."""
     model = load(path).eval()
 
     def disparity(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
         return resize_disparity(model.disparity(images), (images.shape[-2], images.shape[-1]))
 
-    return {"error": clip_error(disparity, clip, SNIPPETS), "abs_rel": _abs_rel(disparity, clip)}
+    error, score = clip_error(disparity, clip, SNIPPETS), corners.score(disparity)
+    assert score is not None  # these clips have corners
+    return {
+        "error": error,
+        "corners": score.abs_rel,
+        "both": math.sqrt(error * score.abs_rel),
+        "drift": score.drift,
+        "abs_rel": _abs_rel(disparity, clip),
+    }
 
 
 @torch.inference_mode()
@@ -92,14 +105,17 @@ def _abs_rel(disparity: Callable[[Tensor], Tensor], clip: Snippets) -> float:
     return float(np.mean(found))
 
 
-def _spearman(scores: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
-    """Correlation of ranks per clip; values that are equal do not happen."""
+def _spearman(scores: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Correlation of ranks per clip and score; values that are equal do not happen."""
 
     def ranks(clip: str, name: str) -> np.ndarray:
         return np.argsort(np.argsort([entry[clip][name] for entry in scores.values()]))
 
     clips = next(iter(scores.values()))
-    return {clip: float(np.corrcoef(ranks(clip, "error"), ranks(clip, "abs_rel"))[0, 1]) for clip in clips}
+    return {
+        clip: {name: float(np.corrcoef(ranks(clip, name), ranks(clip, "abs_rel"))[0, 1]) for name in SCORES}
+        for clip in clips
+    }
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from lumde.engine.loop_config import LoopConfig
 from lumde.engine.run import Finish, train
 from lumde.engine.run_config import load_config
 from lumde.errors import Interrupted, NothingUsable, UsageError
-from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, ClipScore, score_clip, survey
+from lumde.evaluators.corners import Corners, CornerScore
+from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, MOST, ClipScore, score_clip, survey
 from lumde.files import require_unused, write_json
 from lumde.jobs.adapt_clip import Clip, Say, as_dataset, open_clip
 from lumde.jobs.metres import UnfitMotion, scale_to_metres
@@ -40,6 +41,8 @@ class Verdict:
     reason: str
     before: ClipScore | None = None  # on frames held out
     after: ClipScore | None = None
+    corners_before: CornerScore | None = None  # on the same frames; None where they triangulate too little
+    corners_after: CornerScore | None = None
     distance: int = 0  # frames between target and sources
 
 
@@ -117,16 +120,19 @@ def _adapted(clip: Clip, out: Path, budget: LoopConfig, start: DepthModel, say: 
     anchored = not before.beats_flat
     if anchored:
         say("a flat world explains these frames as well: the network stays near its answers")
-    verdict = Verdict(False, "", before, distance=distance)
+    corners = Corners(clip.snippets(distance, held_out=True), MOST)
+    first = Verdict(False, "", before, corners_before=corners.score(start.disparity), distance=distance)
+    verdict = first
 
     def judged(trained: DepthModel) -> DepthModel:
         nonlocal verdict
         try:
             adapted = _fed_as(start, trained, clip, distance)
         except UnfitMotion as error:
-            verdict = replace(verdict, reason=f"not kept: after training, {error}")
+            verdict = replace(first, reason=f"not kept: after training, {error}")
             return start
-        verdict = _judged(verdict, score_clip(adapted.disparity, clip.snippets(distance, held_out=True)))
+        after = score_clip(adapted.disparity, clip.snippets(distance, held_out=True))
+        verdict = _judged(replace(first, after=after, corners_after=corners.score(adapted.disparity)))
         return adapted if verdict.adapted else start
 
     _train(clip, lessons, out, budget, start, anchored, judged)
@@ -158,24 +164,35 @@ def _surveyed(clip: Clip, start: DepthModel) -> tuple[int, ClipScore, Snippets]:
     return distance, before, lessons
 
 
-def _judged(verdict: Verdict, after: ClipScore) -> Verdict:
+def _judged(verdict: Verdict) -> Verdict:
     """Keep what was learned if it explains the frames held out better than the network as it came did.
 
-    And better than a flat world does: frames that one depth explains best cannot tell good maps from bad.
+    And better than a flat world does: frames that one depth explains best cannot tell good maps from bad. Nor
+    may depth get worse at the corners that these frames triangulate.
     """
-    assert verdict.before is not None
-    old, new = verdict.before.error, after.error
+    assert verdict.before is not None and verdict.after is not None
+    old, new, flat = verdict.before.error, verdict.after.error, verdict.after.flat
+    corners, worse = _at_corners(verdict)
     gain = 1 - new / old
     if gain < LEAST_GAIN:
         reason = f"error on frames held out {old:.4f} before, {new:.4f} after"
-    elif not after.beats_flat:
-        reason = (
-            f"a flat world still explains the frames held out better: error {after.flat:.4f}, {new:.4f} after"
-        )
+    elif not verdict.after.beats_flat:
+        reason = f"a flat world still explains the frames held out better: error {flat:.4f}, {new:.4f} after"
+    elif worse:
+        reason = "frames held out are explained better, but by a worse depth"
     else:
-        reason = f"kept: {gain:.0%} less error on frames held out ({old:.4f} to {new:.4f})"
-        return replace(verdict, adapted=True, reason=reason, after=after)
-    return replace(verdict, adapted=False, reason=f"not kept: {reason}", after=after)
+        reason = f"{gain:.0%} less error on frames held out ({old:.4f} to {new:.4f})"
+        return replace(verdict, adapted=True, reason=f"kept: {reason}{corners}")
+    return replace(verdict, adapted=False, reason=f"not kept: {reason}{corners}")
+
+
+def _at_corners(verdict: Verdict) -> tuple[str, bool]:
+    """What triangulated corners say, and whether that is that depth got worse."""
+    old, new = verdict.corners_before, verdict.corners_after
+    if not (old and new):
+        return "", False
+    said = f"; depth at their corners off by {old.abs_rel:.0%} before, {new.abs_rel:.0%} after"
+    return said, new.abs_rel > (1 + LEAST_GAIN) * old.abs_rel
 
 
 def _train(

@@ -78,6 +78,20 @@ def test_only_what_explains_held_out_frames_better_is_kept(
     assert same_weights(start, tmp_path / "run" / "model") is not kept
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kept"), [(0.2, 0.1, True), (0.2, 0.201, True), (0.2, 0.21, False)]
+)
+def test_depth_may_not_get_worse_at_corners(clip, start, tmp_path, monkeypatch, before, after, kept):
+    scored(monkeypatch, 0.1, 0.05, flat=0.2)
+    found = iter([job.CornerScore(error, 0.01, 90.0, 8) for error in (before, after)])
+    monkeypatch.setattr(job.Corners, "score", lambda *_: next(found))
+    assert adapted(clip, start, tmp_path / "run") == 0
+    verdict = json.loads((tmp_path / "run" / "adaptation.json").read_text())
+    assert verdict["adapted"] is kept and verdict["corners_after"]["abs_rel"] == after
+    assert f"off by 20% before, {after:.0%} after" in verdict["reason"]
+    assert ("by a worse depth" in verdict["reason"]) is not kept
+
+
 def test_metres_that_nothing_recorded_holds_are_not_claimed(clip, start, tmp_path, monkeypatch):
     scored(monkeypatch, 0.1, 0.05, flat=0.09)  # held to its first answers, whose metres are its own
     save(scaled(load(start), 1.0, "metres"), tmp_path / "metric")
