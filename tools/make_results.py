@@ -223,8 +223,21 @@ def study_table(name: str) -> str:
     return markdown([{column: row[column] for column in columns} for row in rows])
 
 
+def sets_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Error of a study's rows on every set that it tests on."""
+    rows: list[dict[str, Any]] = []
+    for row in summary["rows"].values():
+        errors = {name: row["tests"][name]["abs_rel"] for name in summary["tests"]}
+        facts = {"params": row["params"], "gmacs": row["gmacs"], "s": _whole(row["seconds"])}
+        rows.append({"row": row["title"], **errors, **facts})
+    for name in TRIVIAL:
+        errors = {test: found[name]["abs_rel"] for test, found in summary["trivial"].items()}
+        rows.append({"row": name.replace("_", " "), **errors, **dict.fromkeys(("params", "gmacs", "s"))})
+    return rows
+
+
 def study_tables() -> dict[str, Callable[[], str]]:
-    """Rows, contrasts, claims and tries of every study in the store."""
+    """Rows, contrasts, claims, tries and single test sets of every study in the store."""
     found: dict[str, Callable[[], str]] = {}
     for file in sorted(STORE.glob("studies/*/study.json")):
         name, summary = file.parent.name, json.loads(file.read_text(encoding="utf-8"))
@@ -233,6 +246,7 @@ def study_tables() -> dict[str, Callable[[], str]]:
             "contrasts": contrast_table(summary),
             "claims": claim_table(summary),
             "tries": summary["tuning"],
+            "sets": sets_table(summary) if len(summary["tests"]) > 1 else [],
         }
         found |= {f"study-{name}-{part}": partial(markdown, rows) for part, rows in parts.items() if rows}
     return found
