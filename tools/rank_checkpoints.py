@@ -2,12 +2,11 @@
 
 usage: python tools/rank_checkpoints.py RECORDINGS OUT MODEL ...      OUT/ranking.json: all, correlated
 
-Photometric error, abs_rel at triangulated corners, and their product, against abs_rel. Every network sees the
-same frames: procedural worlds of four families, mixed and apart; kitchen, 100-249.
+Photometric error, abs_rel at triangulated corners, and their geometric mean, against abs_rel. Every network
+sees the same frames: procedural worlds of four families, mixed and apart; kitchen, 100-249.
 """
 
 import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from lumde.data.frames import Frames
 from lumde.data.recorded import parse_range
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.data.synthetic import Synthetic
-from lumde.evaluators.corners import Corners
+from lumde.evaluators.corners import Corners, joint_score
 from lumde.evaluators.parallax import clip_error, evenly
 from lumde.files import write_json
 from lumde.models import load, resize_disparity
@@ -30,7 +29,7 @@ from lumde.worlds import VERSION
 SNIPPETS = 48
 FARTHEST = 80.0  # metres
 FAMILIES = ("rooms", "wide_streets", "shapes", "streets")
-SCORES = ("error", "corners", "both", "drift")  # without ground truth
+SCORES = ("error", "corners", "joint", "drift")  # without ground truth
 FIELDS = ("depth", "mask", "sources")
 
 
@@ -86,7 +85,7 @@ def _scores(path: Path, clip: Snippets, corners: Corners) -> dict[str, float]:
     return {
         "error": error,
         "corners": score.abs_rel,
-        "both": math.sqrt(error * score.abs_rel),
+        "joint": joint_score(error, score.abs_rel),
         "drift": score.drift,
         "abs_rel": _abs_rel(disparity, clip),
     }

@@ -1,5 +1,6 @@
 """How far off depth is where a clip itself tells it: at corners that neighbouring frames triangulate."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +35,16 @@ class _Seen(NamedTuple):
     pictures: Float[Tensor, "v 3 h w"]  # the target first
     pixels: list[Float[Tensor, "n 2"]]  # (x, y) in each
     inverse_depth: list[Float[Tensor, " n"]]
+
+
+def joint_score(error: float, abs_rel: float) -> float:
+    """Geometric mean of photometric error and error at corners: ranks networks on one clip, the best first.
+
+    Each alone misses something: pictures that fit hardly tell far from farther, and corners are where texture
+    is. The drift of the scale is no part of it: a network that answers one depth everywhere has none. Ours;
+    docs/results.md tells how it ranks.
+    """
+    return math.sqrt(error * abs_rel)
 
 
 class Corners:

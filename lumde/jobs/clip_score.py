@@ -7,7 +7,7 @@ from typing import Any
 from lumde.data.base import FrameDataset
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.errors import NothingUsable
-from lumde.evaluators.corners import Corners
+from lumde.evaluators.corners import Corners, joint_score
 from lumde.evaluators.parallax import survey
 from lumde.models import load
 
@@ -19,8 +19,8 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
 
     Returns:
         Fields of `ClipScore`, its `travel` and whether that suffices, the distance of the sources in frames,
-        and `corners`: fields of `CornerScore`, None where nothing can be triangulated; None where frames have
-        no neighbours.
+        `corners`: fields of `CornerScore`, and `joint`: the score that ranks networks on one clip; both None
+        where too little can be triangulated. None where frames have no neighbours.
 
     Raises:
         DataError: too many frames cannot be read.
@@ -40,7 +40,9 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
         return None
     facts = {"distance": distance, **asdict(score), "travel": score.travel, "travels": score.travels}
     corners = Corners(snippets_at(distance), SNIPPETS).score(model.disparity) if score.travels else None
-    return facts | {"corners": asdict(corners) if corners else None}
+    if corners is None:
+        return facts | {"corners": None, "joint": None}
+    return facts | {"corners": asdict(corners), "joint": joint_score(score.error, corners.abs_rel)}
 
 
 def clip_line(clip: dict[str, Any]) -> str:
@@ -58,5 +60,6 @@ def clip_line(clip: dict[str, Any]) -> str:
     return (
         f"{line}\nwithout truth: depth is off by {corners['abs_rel']:.0%} (abs_rel, median-scaled) at "
         f"corners that the clip itself triangulates, {corners['points']:.0f} in each of "
-        f"{corners['snippets']} frames; its scale changes by {corners['drift']:.1%} between neighbours"
+        f"{corners['snippets']} frames; its scale changes by {corners['drift']:.1%} between neighbours; "
+        f"joint score {clip['joint']:.4f}, to rank networks by on this clip at this distance"
     )

@@ -6,7 +6,7 @@ import torch
 
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.data.synthetic import Synthetic
-from lumde.evaluators.corners import Corners
+from lumde.evaluators.corners import Corners, joint_score
 
 SIZE = (96, 160)
 
@@ -73,3 +73,7 @@ def test_scale_does_not_matter_but_its_wandering_is_told(world, corners):
 def test_too_few_snippets_tell_nothing(world):
     config = SnippetConfig(height=SIZE[0], width=SIZE[1], offsets=(-5, 5))
     assert Corners(Snippets(world, config, ("sources",)), 2).score(answers(world)) is None
+
+
+def test_joint_score_is_the_geometric_mean():
+    assert joint_score(0.04, 0.25) == pytest.approx(0.1)

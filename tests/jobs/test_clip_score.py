@@ -21,7 +21,8 @@ def test_a_clip_without_truth_is_scored(clip, start, tmp_path, capsys):
     assert "without truth" in said and f"{score['error']:.4f}" in said
     assert score["travels"] is ("tells nothing of depth" not in said)
     told = {"abs_rel": 0.213, "drift": 0.021, "points": 88.4, "snippets": 9}
-    line = clip_line({**score, "travels": True, "corners": told})
+    line = clip_line({**score, "travels": True, "corners": told, "joint": 0.1})
+    assert "joint score 0.1000" in line
     assert "off by 21%" in line and "88 in each of 9 frames" in line and "changes by 2.1%" in line
     assert "too few corners" in clip_line({**score, "travels": True, "corners": None})
     still = clip_line({**score, "travel": 0.01, "travels": False})
