@@ -40,7 +40,8 @@ def main(recordings: Path, out: Path, models: list[Path]) -> None:
     corners = {name: Corners(clip, SNIPPETS) for name, clip in clips.items()}
     out.mkdir(parents=True, exist_ok=True)
     result = out / "ranking.json"
-    scores = json.loads(result.read_text(encoding="utf-8"))["scores"] if result.exists() else {}
+    found = json.loads(result.read_text(encoding="utf-8"))["scores"] if result.exists() else {}
+    scores = {name: entry for name, entry in found.items() if set(SCORES) <= set(entry["kitchen"])}
     for path in models:
         if str(path) not in scores:
             scores[str(path)] = {name: _scores(path, clip, corners[name]) for name, clip in clips.items()}

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lumde.data.snippets import Snippets
+from lumde.errors import ConfigError
 from lumde.evaluators.parallax import Disparity, SnippetView, evenly, view_of
 from lumde.geometry.patches import sample
 from lumde.geometry.sparse import SparsePoints, find_points
@@ -23,16 +24,21 @@ WORST = 1.0  # relative error beyond which a point is as wrong as can be: a few 
 class CornerScore:
     """Means over the snippets that have points."""
 
-    abs_rel: float  # |depth - that of the point| / that of the point, one factor per frame taken out
+    abs_rel: float  # |depth - the point's| / the point's, at most WORST; one factor per frame taken out
     drift: float  # |difference of log factor| between a frame and its sources: how the scale wanders
     points: float  # per snippet
-    snippets: int
+    errors: tuple[float, ...]  # abs_rel of each snippet
+
+    def worse_than(self, other: "CornerScore") -> bool:
+        """Whether the same snippets say so by more than twice their standard error; or say nothing."""
+        more = np.subtract(self.errors, other.errors)
+        return not more.mean() <= 2 * more.std(ddof=1) / math.sqrt(len(more))
 
 
 class _Seen(NamedTuple):
     """Points of a snippet, as the target and each source see them."""
 
-    pictures: Float[Tensor, "v 3 h w"]  # the target first
+    pictures: UInt8[Tensor, "v 3 h w"]  # the target first
     pixels: list[Float[Tensor, "n 2"]]  # (x, y) in each
     inverse_depth: list[Float[Tensor, " n"]]
 
@@ -54,28 +60,36 @@ class Corners:
         """Find them.
 
         Args:
-            snippets: with sources before and after.
+            snippets: with sources before and after, no stereo partner.
             most: snippets that are looked at, evenly spread.
 
         Raises:
+            ConfigError: a stereo partner is among the sources.
             DataError: too much cannot be read.
         """
-        offsets = snippets.config.offsets
-        views = (view_of(sample) for sample in evenly(snippets, most))
-        found = ((view, _points(view, offsets)) for view in views)
-        self._seen = [_seen(view, points) for view, points in found if points]
+        if snippets.config.stereo:
+            raise ConfigError(
+                "snippets.stereo: corners are followed through time alone; leave the partner out"
+            )
+        self._seen: list[_Seen] = []
+        for taken in evenly(snippets, most):
+            view = view_of(taken)
+            if points := _points(view, snippets.config.offsets):
+                self._seen.append(_seen(view, points))
 
     def score(self, disparity: Disparity) -> CornerScore | None:
         """Score a network; None where too few snippets have points.
 
-        Source: abs_rel of Eigen et al. 2014, arXiv:1406.2283, with median scaling (Zhou et al. 2017,
-        arXiv:1704.07813), but to points instead of measurements; the rest is ours.
+        Source: abs_rel of Eigen et al. 2014, arXiv:1406.2283, to points instead of measurements; scaled by
+        the median of ratios, where Zhou et al. 2017, arXiv:1704.07813, take the ratio of medians. Else ours.
         """
         if len(self._seen) < LEAST_SNIPPETS:
             return None
         errors, drifts = np.array([_score(disparity, seen) for seen in self._seen]).T
         points = np.mean([len(seen.pixels[0]) for seen in self._seen])
-        return CornerScore(float(errors.mean()), float(drifts.mean()), float(points), len(self._seen))
+        return CornerScore(
+            float(errors.mean()), float(np.nanmean(drifts)), float(points), tuple(errors.tolist())
+        )
 
 
 def _points(view: SnippetView, offsets: tuple[int, ...]) -> SparsePoints | None:
@@ -84,20 +98,28 @@ def _points(view: SnippetView, offsets: tuple[int, ...]) -> SparsePoints | None:
 
 
 def _seen(view: SnippetView, points: SparsePoints) -> _Seen:
-    sources = [points.in_source(i, view.intrinsics[0]) for i in range(len(view.sources))]
-    pixels, inverse_depth = zip((points.pixels, points.inverse_depth), *sources, strict=True)
-    return _Seen(torch.cat([view.target[:1], view.sources]), list(pixels), list(inverse_depth))
+    size = torch.tensor([view.target.shape[-1] - 1, view.target.shape[-2] - 1])
+    pixels, inverse_depth = [points.pixels], [points.inverse_depth]
+    for i in range(len(view.sources)):
+        places, there = points.in_source(i, view.intrinsics[0])
+        inside = ((places >= 0) & (places <= size)).all(-1)
+        pixels.append(places[inside])
+        inverse_depth.append(there[inside])
+    pictures = (255 * torch.cat([view.target[:1], view.sources])).round().byte()
+    return _Seen(pictures, pixels, inverse_depth)
 
 
 @torch.inference_mode()
 def _score(disparity: Disparity, seen: _Seen) -> tuple[float, float]:
     """Relative error of the target's depth, and how its scale differs from that of the sources' depth."""
     size = (seen.pictures.shape[-2], seen.pictures.shape[-1])
-    maps = resize_disparity(disparity(seen.pictures)[:, :1], size)[:, 0]
+    maps = resize_disparity(disparity(seen.pictures.float() / 255)[:, :1], size)[:, 0]
     ratios = [  # of the network's depth to that of the points
         inverse_depth / sample(answer, pixels)
         for answer, pixels, inverse_depth in zip(maps, seen.pixels, seen.inverse_depth, strict=True)
     ]
-    scales = torch.stack([ratio.median() for ratio in ratios])
+    scales = torch.stack(
+        [ratio.nanmedian() if len(ratio) else ratio.new_tensor(math.nan) for ratio in ratios]
+    )
     error = (ratios[0] / scales[0] - 1).abs().clamp(max=WORST).mean()
-    return float(error), float((scales[1:] / scales[0]).log().abs().mean())
+    return float(error), float((scales[1:] / scales[0]).log().abs().nanmean())

@@ -49,12 +49,14 @@ class _Normal(NamedTuple):
     """Normal equations, by blocks: a motion's six numbers (turn, travel) and the points' inverse depths."""
 
     motion: Float[Tensor, "b s 6 6"]
-    cross: Float[Tensor, "b n s6"]
+    cross: Float[Tensor, "b n m"]  # m = 6 per source
     point: Float[Tensor, "b n"]
-    motion_slope: Float[Tensor, "b s6"]
+    motion_slope: Float[Tensor, "b m"]
     point_slope: Float[Tensor, "b n"]
 
-    def reduced(self, damping: Float[Tensor, " b"]) -> tuple[Tensor, Tensor, Tensor]:
+    def reduced(
+        self, damping: Float[Tensor, " b"]
+    ) -> tuple[Float[Tensor, "b m m"], Float[Tensor, "b m"], Float[Tensor, "b n"]]:
         """Matrix and slope of the motions alone, and the points' own terms, damped."""
         count, sources = self.motion.shape[:2]
         own = self.point * (1 + damping[:, None]) + EPSILON
@@ -79,7 +81,7 @@ def bundle(tracks: Tracks, start: Structure) -> tuple[Structure, Float[Tensor, "
     Returns:
         What each start leads to, and its cost: sum of log(1 + (pixels / NOISE)^2). No start gets worse.
     """
-    best, damping = _of_unit_travel(start), torch.full((len(start.inverse_depth),), DAMPING[0]).double()
+    best, damping = _of_unit_travel(start), torch.full_like(start.inverse_depth[:, 0], DAMPING[0])
     errors = _errors(tracks, best)
     for _ in range(STEPS):
         tried = _stepped(best, _normal(tracks, best, errors), damping)

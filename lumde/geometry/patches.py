@@ -2,19 +2,28 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 LEAST_CORNER = 2e-4  # smaller eigenvalue of the mean structure matrix, (grey levels of 1 per pixel) squared
 RADIUS = 3  # pixels around a pixel, over which that matrix is averaged
 
 
-def find_corners(grey: Float[Tensor, "h w"], cell: int) -> Float[Tensor, "n 2"]:
+def find_corners(
+    grey: Float[Tensor, "h w"], cell: int, valid: Bool[Tensor, "h w"] | None = None
+) -> Float[Tensor, "n 2"]:
     """The strongest corner (x, y) of each square cell of so many pixels that has one, away from the border.
+
+    Args:
+        grey: picture.
+        cell: pixels of its side.
+        valid: where corners may be; None = anywhere.
 
     Source: Shi and Tomasi 1994; thresholds are ours.
     """
     height, width = grey.shape
+    if min(height, width) < cell:
+        return grey.new_zeros(0, 2)
     padded = F.pad(grey[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
     x, y = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2, (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
     size = 2 * RADIUS + 1
@@ -23,7 +32,7 @@ def find_corners(grey: Float[Tensor, "h w"], cell: int) -> Float[Tensor, "n 2"]:
     border = 2 * RADIUS
     inner = torch.zeros_like(strength, dtype=torch.bool)
     inner[border : height - border, border : width - border] = True
-    strength = torch.where(inner, strength, 0.0)
+    strength = torch.where(inner if valid is None else inner & valid, strength, 0.0)
     best, index = F.max_pool2d(strength[None, None], cell, return_indices=True)
     index = index[best > LEAST_CORNER]
     return torch.stack([index % width, index // width], -1).to(grey.dtype)

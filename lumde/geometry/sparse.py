@@ -8,6 +8,7 @@ import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from lumde.geometry.alignment import find_motion
 from lumde.geometry.bundle import Structure, Tracks, bundle, log_depth_spread, misses
 from lumde.geometry.patches import find_corners
 from lumde.geometry.precision import full_precision
-from lumde.geometry.tracking import follow
+from lumde.geometry.tracking import RADIUS, follow
 
 CELLS = 200  # about so many corners are looked for, one per cell
 SMALLEST_CELL = 8  # pixels
@@ -68,18 +69,18 @@ def find_points(
     Args:
         target: picture, 0..1.
         sources: pictures before and after it.
-        intrinsics: of all, pixels.
+        intrinsics: of all, pixels, without skew.
         offsets: where the sources stand in time; the camera is first thought to go on steadily.
         valid: target pixels that may be used; None = all.
 
     Returns:
-        None where too few corners can be followed, their depth stays in doubt (a camera that hardly travels),
-        or other depths explain them about as well.
+        None where too few corners can be followed into every source, their depth stays in doubt (the camera
+        hardly travels), or other depths explain them about as well.
     """
-    turning = _turning(target, sources, intrinsics)
+    turning = _turning(target, sources, intrinsics, valid)
     corners = _corners(target, valid)
     tracks, shown = _tracks(target, sources, intrinsics, corners, turning)
-    if int(shown.sum()) < LEAST_POINTS:
+    if int(tracks.found.sum(1).amin()) < LEAST_POINTS:  # else nothing holds the motion of a source
         return None
     found, cost = bundle(tracks, _starts(tracks, turning.double(), offsets))
     best = int(cost.argmin())
@@ -96,12 +97,13 @@ def find_points(
 
 
 def _corners(target: Float[Tensor, "3 h w"], valid: Bool[Tensor, "1 h w"] | None) -> Float[Tensor, "n 2"]:
+    """Corners whose patches see no masked pixel."""
     grey = target.mean(0)
-    corners = find_corners(grey, max(SMALLEST_CELL, round(math.sqrt(grey.numel() / CELLS))))
+    cell = max(SMALLEST_CELL, round(math.sqrt(grey.numel() / CELLS)))
     if valid is None:
-        return corners
-    x, y = corners.long().T
-    return corners[valid[0, y, x]]
+        return find_corners(grey, cell)
+    masked = F.max_pool2d((~valid[None]).to(grey.dtype), 2 * RADIUS + 1, 1, RADIUS)[0, 0]
+    return find_corners(grey, cell, masked == 0)
 
 
 def _tracks(
@@ -127,18 +129,22 @@ def _tracks(
 
 
 def _turning(
-    target: Float[Tensor, "3 h w"], sources: Float[Tensor, "s 3 h w"], intrinsics: Float[Tensor, "3 3"]
+    target: Float[Tensor, "3 h w"],
+    sources: Float[Tensor, "s 3 h w"],
+    intrinsics: Float[Tensor, "3 3"],
+    valid: Bool[Tensor, "1 h w"] | None,
 ) -> Float[Tensor, "s 4 4"]:
     """The turn that shifts the picture best onto each source."""
     count = len(sources)
     depth = torch.ones_like(sources[:, :1])  # any: without travel depth changes nothing
     targets = target.expand(count, -1, -1, -1)
-    return find_motion(targets, sources, depth, intrinsics.expand(count, 3, 3), turning_only=True)
+    masks = None if valid is None else valid.expand(count, -1, -1, -1)
+    return find_motion(targets, sources, depth, intrinsics.expand(count, 3, 3), masks, turning_only=True)
 
 
 def _starts(tracks: Tracks, turning: Float[Tensor, "s 4 4"], offsets: tuple[int, ...]) -> Structure:
     """Steady travel in each of DIRECTIONS."""
-    ways = torch.nn.functional.normalize(torch.tensor(DIRECTIONS).to(turning), dim=-1)
+    ways = F.normalize(torch.tensor(DIRECTIONS).to(turning), dim=-1)
     motions = turning.repeat(len(ways), 1, 1, 1)
     motions[..., :3, 3] = -ways[:, None] * torch.tensor(offsets).to(turning)[None, :, None]
     length = motions[..., :3, 3].norm(dim=-1).mean()

@@ -78,7 +78,8 @@ def _stepped(
     grey = sample(target, pixels)
     half = torch.eye(2).to(grey) / 2
     slopes = [sample(target, pixels + step) - sample(target, pixels - step) for step in half]
-    jacobian = torch.stack([*slopes, grey, torch.ones_like(grey)], -1)  # of x, y, gain and offset
+    # Of x, y, gain and offset. The gain's column without its mean: a flat patch would repeat the offset's.
+    jacobian = torch.stack([*slopes, grey - grey.mean(-1, keepdim=True), torch.ones_like(grey)], -1)
     normal = jacobian.mT @ jacobian + DAMPING * torch.eye(4).to(grey)
     solver = torch.linalg.solve(normal, jacobian.mT)[:, :2]
     for _ in range(STEPS):

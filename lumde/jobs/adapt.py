@@ -191,8 +191,8 @@ def _at_corners(verdict: Verdict) -> tuple[str, bool]:
     old, new = verdict.corners_before, verdict.corners_after
     if not (old and new):
         return "", False
-    said = f"; depth at their corners off by {old.abs_rel:.0%} before, {new.abs_rel:.0%} after"
-    return said, new.abs_rel > (1 + LEAST_GAIN) * old.abs_rel
+    said = f"; depth at their corners off by {old.abs_rel:.1%} before, {new.abs_rel:.1%} after"
+    return said, new.worse_than(old)
 
 
 def _train(

@@ -1,5 +1,6 @@
 """The score of a model on a clip without ground truth, for `lumde evaluate`."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
     Returns:
         Fields of `ClipScore`, its `travel` and whether that suffices, the distance of the sources in frames,
         `corners`: fields of `CornerScore`, and `joint`: the score that ranks networks on one clip; both None
-        where too little can be triangulated. None where frames have no neighbours.
+        where the camera hardly travels, too little can be triangulated, or the network's disparity has an
+        unknown shift. None where frames have no neighbours.
 
     Raises:
         DataError: too many frames cannot be read.
@@ -39,7 +41,8 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
     except NothingUsable:
         return None
     facts = {"distance": distance, **asdict(score), "travel": score.travel, "travels": score.travels}
-    corners = Corners(snippets_at(distance), SNIPPETS).score(model.disparity) if score.travels else None
+    fit = score.travels and not model.config.affine
+    corners = Corners(snippets_at(distance), SNIPPETS).score(model.disparity) if fit else None
     if corners is None:
         return facts | {"corners": None, "joint": None}
     return facts | {"corners": asdict(corners), "joint": joint_score(score.error, corners.abs_rel)}
@@ -56,10 +59,14 @@ def clip_line(clip: dict[str, Any]) -> str:
     if not clip["travels"]:
         return f"{line}: the camera hardly travels, so this tells nothing of depth"
     if not (corners := clip["corners"]):
-        return f"{line}; too few corners can be triangulated to say how far off depth is"
+        return (
+            f"{line}; how far off depth is cannot be told: too few corners can be triangulated, or the "
+            "network's disparity has an unknown shift"
+        )
     return (
         f"{line}\nwithout truth: depth is off by {corners['abs_rel']:.0%} (abs_rel, median-scaled) at "
         f"corners that the clip itself triangulates, {corners['points']:.0f} in each of "
-        f"{corners['snippets']} frames; its scale changes by {corners['drift']:.1%} between neighbours; "
-        f"joint score {clip['joint']:.4f}, to rank networks by on this clip at this distance"
+        f"{len(corners['errors'])} frames; its scale changes by {math.expm1(corners['drift']):.1%} "
+        f"between a frame and its sources; joint score {clip['joint']:.4f}, to rank networks by on this clip "
+        "at this distance"
     )

@@ -1,12 +1,15 @@
 """A network's error at triangulated corners is about its true one; scale that wanders is seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.data.synthetic import Synthetic
-from lumde.evaluators.corners import Corners, joint_score
+from lumde.errors import ConfigError
+from lumde.evaluators.corners import Corners, CornerScore, joint_score
 
 SIZE = (96, 160)
 
@@ -53,7 +56,7 @@ def true_abs_rel(world, tilt):
 
 def test_the_error_is_about_the_true_one(world, corners):
     scores = {tilt: corners.score(answers(world, tilt)) for tilt in (0.0, 0.3, 0.6)}
-    assert scores[0.0].snippets >= 5 and scores[0.0].points >= 12
+    assert len(scores[0.0].errors) >= 5 and scores[0.0].points >= 12
     assert scores[0.0].abs_rel < 0.1
     for tilt in (0.3, 0.6):
         assert scores[tilt].abs_rel == pytest.approx(true_abs_rel(world, tilt), rel=0.35)
@@ -73,6 +76,21 @@ def test_scale_does_not_matter_but_its_wandering_is_told(world, corners):
 def test_too_few_snippets_tell_nothing(world):
     config = SnippetConfig(height=SIZE[0], width=SIZE[1], offsets=(-5, 5))
     assert Corners(Snippets(world, config, ("sources",)), 2).score(answers(world)) is None
+
+
+def test_worse_is_what_goes_beyond_the_scatter():
+    score = CornerScore(0.2, 0.0, 50.0, (0.2, 0.2, 0.2))
+    assert replace(score, errors=(0.21, 0.21, 0.21)).worse_than(score)
+    assert not replace(score, errors=(0.25, 0.17, 0.21)).worse_than(score)
+    assert not score.worse_than(score)
+    assert replace(score, errors=(float("nan"), 0.1, 0.1)).worse_than(score)
+
+
+def test_a_stereo_partner_is_refused(world):
+    snippets = Snippets(world, SnippetConfig(height=SIZE[0], width=SIZE[1], offsets=(-5, 5)), ("sources",))
+    snippets.config = replace(snippets.config, stereo=True)
+    with pytest.raises(ConfigError, match="partner"):
+        Corners(snippets, 4)
 
 
 def test_joint_score_is_the_geometric_mean():

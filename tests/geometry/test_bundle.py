@@ -84,6 +84,28 @@ def test_several_starts_at_once_end_as_each_alone_and_none_gets_worse():
     assert float(kept) < 1e-8
 
 
+def test_spread_is_that_of_all_unknowns_at_once():
+    """Against the pseudo-inverse of the whole normal matrix, by automatic differentiation."""
+    tracks, truth = scene(25)
+
+    def pixels_of(unknowns):
+        moves = transform_from_motion(unknowns[:6].view(2, 3), unknowns[6:12].view(2, 3))
+        motions = moves @ truth.source_from_target[0]
+        rays = tracks.rays @ motions[:, :3, :3].mT + unknowns[12:, None] * motions[:, None, :3, 3]
+        return (rays / rays[..., 2:] @ INTRINSICS[:2].T).flatten()
+
+    start = torch.cat([torch.zeros(12).double(), truth.inverse_depth[0]])
+    jacobian = torch.autograd.functional.jacobian(pixels_of, start)
+    covariance = torch.linalg.pinv(jacobian.T @ jacobian, rtol=1e-12, hermitian=True)
+    told = log_depth_spread(tracks, truth, 1.0)[0]
+    relative = torch.diag(1 / truth.inverse_depth[0])
+    covariance = relative @ covariance[12:, 12:] @ relative
+    alike = torch.eye(25).double() - 1 / 25  # the factor that all share taken out, here as the plain mean
+    expected = (alike @ covariance @ alike).diagonal().sqrt()
+    assert 0.8 < float((told / expected).median()) < 1.25
+    assert torch.corrcoef(torch.stack([told.log(), expected.log()]))[0, 1] > 0.9
+
+
 def test_spread_is_what_noise_does():
     tracks, truth = scene(40)
     noise, generator, found = 0.05, torch.Generator().manual_seed(4), []

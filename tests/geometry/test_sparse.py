@@ -5,7 +5,9 @@ from itertools import product
 import numpy as np
 import torch
 
-from lumde.geometry.sparse import find_points
+from lumde.geometry.bundle import Structure
+from lumde.geometry.sparse import _in_doubt, find_points
+from lumde.geometry.tracking import RADIUS
 from lumde.worlds.clips import Order, render_world
 
 FRAMES = (0, 6, 12)
@@ -51,7 +53,42 @@ def test_masked_pixels_hold_no_point():
     valid = torch.ones(1, 96, 160, dtype=torch.bool)
     valid[..., :60] = False
     points = find_points(target, sources, intrinsics, (-1, 1), valid)
-    assert points is not None and (points.pixels[:, 0] >= 60).all()
+    assert points is not None and (points.pixels[:, 0] >= 60 + RADIUS).all()
+
+
+def test_a_source_that_shows_nothing_leaves_all_untold():
+    (target, sources, intrinsics), _, _ = clip_of("shapes", 21)
+    assert find_points(target, sources, intrinsics, (-1, 1)) is not None
+    for grey in (0.0, 0.5, 1.0):
+        blind = torch.stack([sources[0], torch.full_like(target, grey)])
+        assert find_points(target, blind, intrinsics, (-1, 1)) is None
+
+
+def test_a_masked_overlay_does_not_decide_how_the_camera_turned():
+    (target, sources, intrinsics), depth, _ = clip_of("shapes", 21)
+    still = torch.rand(3, 48, 160, generator=torch.Generator().manual_seed(0))
+    for picture in (target, *sources):
+        picture[:, 48:] = still
+    valid = torch.ones(1, 96, 160, dtype=torch.bool)
+    valid[:, 48:] = False
+    points = find_points(target, sources, intrinsics, (-1, 1), valid)
+    x, y = points.pixels.long().T
+    ratio = depth[y, x] * points.inverse_depth
+    assert y.max() < 48 - RADIUS and (ratio / ratio.median() - 1).abs().median() < 0.1
+
+
+def test_another_answer_that_costs_little_more_is_doubt():
+    one = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    answers = torch.stack([one, 5 * one, 1 / one])  # the second is the first in another unit
+    found = Structure(torch.eye(4).expand(3, 2, 4, 4), answers)
+    assert _in_doubt(found, torch.tensor([10.0, 10.1, 11.0]), 0)
+    assert not _in_doubt(found, torch.tensor([10.0, 10.1, 14.0]), 0)
+
+
+def test_pictures_without_room_for_a_corner_tell_nothing():
+    for height, width in ((7, 160), (6, 6), (24, 32)):
+        pictures = torch.rand(3, 3, height, width, generator=torch.Generator().manual_seed(0))
+        assert find_points(pictures[0], pictures[1:], torch.eye(3), (-1, 1)) is None
 
 
 def test_points_as_a_source_sees_them():

@@ -41,6 +41,24 @@ def test_light_does_not_matter_but_the_picture_does():
     assert follow(target, noise, corners, corners)[1].float().mean() < 0.1
 
 
+def test_flat_places_are_no_place_and_no_error():
+    target, corners = picture(), find_corners(picture(), 8)
+    generator = torch.Generator().manual_seed(0)
+    for grey in (torch.randint(0, 766, (40,), generator=generator) / 765).tolist():
+        found, good = follow(target, torch.full_like(target, grey), corners, corners)
+        assert found.isfinite().all() and not good.any()
+
+
+def test_a_guess_may_be_a_few_pixels_off():
+    target, source = picture(), picture((5.0, -3.0))
+    corners = find_corners(target, 8)
+    for wrong in ([4.0, 2.0], [-3.0, 4.0]):
+        guess = corners + torch.tensor([5.0, -3.0]) + torch.tensor(wrong)
+        found, good = follow(target, source, corners, guess)
+        assert good.float().mean() > 0.5
+        assert ((found - corners)[good] - torch.tensor([5.0, -3.0])).abs().median() < 0.03
+
+
 def test_what_leaves_the_picture_is_not_found():
     corners = torch.tensor([[90.0, 30.0], [40.0, 30.0]])
     _, good = follow(picture(), picture((8.0, 0.0)), corners, corners + torch.tensor([8.0, 0.0]))
