@@ -86,7 +86,7 @@ def test_several_starts_at_once_end_as_each_alone_and_none_gets_worse():
 
 def test_spread_is_that_of_all_unknowns_at_once():
     """Against the pseudo-inverse of the whole normal matrix, by automatic differentiation."""
-    tracks, truth = scene(25)
+    tracks, truth = scene(12)  # so few that the motion is the larger part of it
 
     def pixels_of(unknowns):
         moves = transform_from_motion(unknowns[:6].view(2, 3), unknowns[6:12].view(2, 3))
@@ -100,10 +100,11 @@ def test_spread_is_that_of_all_unknowns_at_once():
     told = log_depth_spread(tracks, truth, 1.0)[0]
     relative = torch.diag(1 / truth.inverse_depth[0])
     covariance = relative @ covariance[12:, 12:] @ relative
-    alike = torch.eye(25).double() - 1 / 25  # the factor that all share taken out, here as the plain mean
-    expected = (alike @ covariance @ alike).diagonal().sqrt()
-    assert 0.8 < float((told / expected).median()) < 1.25
-    assert torch.corrcoef(torch.stack([told.log(), expected.log()]))[0, 1] > 0.9
+    telling = jacobian[:, 12:].square().sum(0) * truth.inverse_depth[0].square()
+    alike = torch.eye(12).double() - telling / telling.sum()  # the factor that all share taken out
+    expected = (alike @ covariance @ alike.T).diagonal().sqrt()
+    assert ((told / expected).log().abs() < 0.25).all()
+    assert (told > 1.5 * telling.rsqrt()).float().mean() > 0.7  # were the motion known
 
 
 def test_spread_is_what_noise_does():
