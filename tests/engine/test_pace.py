@@ -15,7 +15,7 @@ def totals(paces, minutes=10.0):
 
 def test_an_even_pace_fills_the_budget():
     found, spent = totals([0.5] * 3000)
-    assert len(found) == 2 and 590 < spent <= 600.5
+    assert len(found) == 4 and 590 < spent <= 600.5
 
 
 def test_a_slow_start_does_not_shorten_the_training():
@@ -28,6 +28,11 @@ def test_a_busy_machine_at_first_does_not_end_it_early():
     """Steps of 2 s while something else ran, then of .1 s: the first guess, 300, is over in 163 s."""
     found, spent = totals([2.0] * 70 + [0.1] * 9000)
     assert 560 < spent <= 601 and found[-1][1] > 4000
+
+
+def test_nor_one_that_is_busy_for_half_of_it():
+    found, spent = totals([1.0] * 300 + [0.2] * 9000)
+    assert 520 < spent <= 601 and found[-1][1] > 1200
 
 
 def test_a_fast_start_does_not_lengthen_it():
