@@ -118,8 +118,6 @@ def _score(disparity: Disparity, seen: _Seen) -> tuple[float, float]:
         inverse_depth / sample(answer, pixels)
         for answer, pixels, inverse_depth in zip(maps, seen.pixels, seen.inverse_depth, strict=True)
     ]
-    scales = torch.stack(
-        [ratio.nanmedian() if len(ratio) else ratio.new_tensor(math.nan) for ratio in ratios]
-    )
+    scales = torch.stack([ratio.nanmedian() for ratio in ratios])  # NaN of a source that shows none
     error = (ratios[0] / scales[0] - 1).abs().clamp(max=WORST).mean()
     return float(error), float((scales[1:] / scales[0]).log().abs().nanmean())

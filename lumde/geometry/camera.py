@@ -37,6 +37,15 @@ def backproject(
 
 
 @full_precision
+def pixel_rays(pixels: Float[Tensor, "*n 2"], intrinsics: Float[Tensor, "3 3"]) -> Float[Tensor, "*n 3"]:
+    """Points at depth 1 that pixels (x, y), at any place, show: K^-1 (x, y, 1)."""
+    (fx, skew, cx), (_, fy, cy), _ = intrinsics
+    ray_y = (pixels[..., 1] - cy) / fy
+    ray_x = (pixels[..., 0] - cx - skew * ray_y) / fx
+    return torch.stack([ray_x, ray_y, torch.ones_like(ray_x)], -1)
+
+
+@full_precision
 def transform(points: Float[Tensor, "b 3 h w"], a_from_b: Float[Tensor, "b 4 4"]) -> Float[Tensor, "b 3 h w"]:
     """Express points of frame b in frame a."""
     return _product(a_from_b[:, :3, :3], points) + a_from_b[:, :3, 3, None, None]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lumde.geometry.alignment import find_motion
 from lumde.geometry.bundle import Structure, Tracks, bundle, log_depth_spread, misses
+from lumde.geometry.camera import pixel_rays
 from lumde.geometry.patches import find_corners
 from lumde.geometry.precision import full_precision
 from lumde.geometry.tracking import RADIUS, follow
@@ -47,10 +48,11 @@ class SparsePoints(NamedTuple):
         self, index: int, intrinsics: Float[Tensor, "3 3"]
     ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
         """Pixels of a source that show the points, and their inverse depths there."""
-        rays = torch.cat([self.pixels, torch.ones_like(self.pixels[:, :1])], -1)
-        rays = rays @ torch.linalg.inv(intrinsics).T
         motion = self.source_from_target[index]
-        moved = rays @ motion[:3, :3].T + self.inverse_depth[:, None] * motion[:3, 3]
+        moved = (
+            pixel_rays(self.pixels, intrinsics) @ motion[:3, :3].T
+            + self.inverse_depth[:, None] * motion[:3, 3]
+        )
         share = moved[:, 2].clamp(min=1e-3)  # of the target's depth
         return (moved / share[:, None] @ intrinsics.T)[:, :2], self.inverse_depth / share
 
@@ -114,12 +116,11 @@ def _tracks(
     turning: Float[Tensor, "s 4 4"],
 ) -> tuple[Tracks, Bool[Tensor, " c"]]:
     """Those corners that any source shows, and which they are."""
-    rays = torch.cat([corners, torch.ones_like(corners[:, :1])], -1) @ torch.linalg.inv(intrinsics).T
+    rays, grey = pixel_rays(corners, intrinsics), target.mean(0)
     turned = torch.einsum("sij,nj->sni", intrinsics @ turning[:, :3, :3], rays)
     guesses = turned[..., :2] / turned[..., 2:].clamp(min=1e-3)
     followed = [
-        follow(target.mean(0), source.mean(0), corners, guess)
-        for source, guess in zip(sources, guesses, strict=True)
+        follow(grey, source.mean(0), corners, guess) for source, guess in zip(sources, guesses, strict=True)
     ]
     pixels, found = (torch.stack(parts) for parts in zip(*followed, strict=True))
     shown = found.any(0)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lumde.geometry.camera import pixel_rays
 from lumde.geometry.patches import find_corners, normed, sample, square
 
 CELL = 12  # pixels: at most one corner per cell of that size
@@ -65,7 +66,7 @@ class _Lines(NamedTuple):
     def of(view: View, corners: Float[Tensor, "n 2"]) -> "_Lines":
         """Lines of square patches that face the camera."""
         patch = corners[:, None] + square(RADIUS, corners)
-        rays = torch.cat([patch, torch.ones_like(patch[..., :1])], -1) @ torch.linalg.inv(view.intrinsics).T
+        rays = pixel_rays(patch, view.intrinsics)
         turned = view.intrinsics @ view.source_from_target[:, :3, :3]
         base = torch.einsum("sij,npj->snpi", turned, rays)
         return _Lines(patch, base, view.source_from_target[:, :3, 3] @ view.intrinsics.T)

@@ -120,7 +120,8 @@ def _adapted(clip: Clip, out: Path, budget: LoopConfig, start: DepthModel, say: 
     anchored = not before.beats_flat
     if anchored:
         say("a flat world explains these frames as well: the network stays near its answers")
-    corners = Corners(clip.snippets(distance, held_out=True), MOST)
+    held_out = clip.snippets(distance, held_out=True)
+    corners = Corners(held_out, MOST)
     first = Verdict(False, "", before, corners_before=corners.score(start.disparity), distance=distance)
     verdict = first
 
@@ -131,7 +132,7 @@ def _adapted(clip: Clip, out: Path, budget: LoopConfig, start: DepthModel, say: 
         except UnfitMotion as error:
             verdict = replace(first, reason=f"not kept: after training, {error}")
             return start
-        after = score_clip(adapted.disparity, clip.snippets(distance, held_out=True))
+        after = score_clip(adapted.disparity, held_out)
         verdict = _judged(replace(first, after=after, corners_after=corners.score(adapted.disparity)))
         return adapted if verdict.adapted else start
 

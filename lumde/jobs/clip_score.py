@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def clip_score(path: Path, dataset: FrameDataset) -> dict[str, Any] | None:
     model = load(path)
     height, width = model.input_size(*dataset.read_fields(dataset.targets[0], ()).image.shape[:2])
 
+    @cache  # frames that the survey has read serve the corners too
     def snippets_at(distance: int) -> Snippets:
         config = SnippetConfig(height=height, width=width, offsets=(-distance, distance))
         return Snippets(dataset, config, ("sources",))
