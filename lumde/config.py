@@ -28,7 +28,7 @@ def load(path: Path, cls: type[T], overrides: Sequence[str] = ()) -> T:
     Raises:
         ConfigError: listing every problem found, with dotted paths and nearest spellings.
     """
-    values = _read_with_base(path)
+    values = read_values(path)
     for override in sorted(overrides, key=_parts_first):
         _apply_override(values, override)
     return parse(values, cls)
@@ -75,7 +75,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"; did you mean '{lowered[close[0]]}'?" if close else f"; known: {', '.join(sorted(known))}"
 
 
-def _read_with_base(path: Path) -> dict[str, Any]:
+def read_values(path: Path) -> dict[str, Any]:
+    """Plain values of a config file, over those of its `base:` file; ConfigError if it holds none."""
     values = _mapping(read_yaml(path), path)
     base = values.pop("base", None)
     if base is None:

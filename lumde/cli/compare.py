@@ -2,7 +2,8 @@
 
 STUDY.yaml names rows (a config and what differs in it), seeds, test sets and the contrasts to be judged.
 Every run that ends leaves its result; the same command with --resume does the rest. DIR gets study.md,
-study.csv, study.html and study.json.
+study.csv, study.html and study.json. A file that lists `parts` (name: STUDY.yaml) runs those one after the
+other, each in a folder of its own, and then judges over all of them: leave-one-block-out is one.
 """
 
 import argparse
@@ -24,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Compare and print the tables."""
     from lumde.files import read_text, write_json
-    from lumde.jobs.compare import compare
+    from lumde.jobs.compare_parts import run_study
 
-    summary = compare(
+    summary = run_study(
         args.study, args.out, args.resume, lambda text: print(text, file=sys.stderr), args.overrides
     )
     if args.json:

@@ -1,5 +1,6 @@
 """What a user should hear before a run begins, of its terms and of its teacher."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -40,6 +41,7 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     notes = teacher.begin(frames.image)
     with method.autocast(frames.image), torch.no_grad():
         depth = teacher.look(frames)
+    teacher.keep = partial(write_json, file)
     metres = teacher.metres_per_unit(depth)
     if getattr(method.config, "paper", False):  # it learns metres, true or nominal
         depth = metres * depth
@@ -49,8 +51,7 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
             "teacher: its disparity is right only up to a factor and a shift, and this loss learns both as "
             "they are; response with method.loss=affine_invariant leaves them open"
         )
-    if state := teacher.state():
-        write_json(file, state)
+    write_json(file, teacher.state())
     return notes
 
 

@@ -74,7 +74,7 @@ def _compared(
     write_text(out / "study.yaml", text)  # the one that these results are of: another was refused
     trivial = _trivial(study, opened, tests, folder, out)
     results = runs.run()
-    summary = _summary(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
+    summary = summary_of(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
     write_study(out, summary)
     return summary
@@ -167,7 +167,7 @@ def _listed(study: StudyConfig, errors: Errors) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(
+def summary_of(
     study: StudyConfig,
     results: Results,
     trivial: dict[str, Any],

@@ -117,7 +117,7 @@ class StudyRuns:
         """What one process is to do."""
         name, seed = key
         self.say(f"{name}, seed {seed} ...")
-        self.store.clear_way(key)
+        self.store.begin(key)
         study, row = self.study, self.study.rows[name]
         at_once = max(1, study.at_once)
         return Run(

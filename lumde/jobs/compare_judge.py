@@ -2,22 +2,23 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from lumde.config import to_dict
+from lumde.jobs.claims import KINDS, SURE, Found
 from lumde.jobs.compare_run import FEWEST_WORLDS
 from lumde.jobs.compare_store import Results
-from lumde.jobs.study import KeepsConfig, StudyConfig
+from lumde.jobs.study import StudyConfig
 from lumde.metrics.paired import Contrast, contrast, holm
 
 FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
 POOR = "its teacher is no better than a trivial map, or than what it must beat"
-NAMES = {"contrasts": "verdict", "keeps": "kept"}  # under which a verdict stands
-WORDS = {"contrasts": ("helps", "harms", "neutral"), "keeps": ("yes", "no", "undecided")}
-SURE = 0.05  # p-value after Holm below which there is a verdict
+NO_GAP = "no gap to close"
+VERDICTS, ANSWERS = ("helps", "harms", "neutral"), ("yes", "no", "undecided")  # below zero, above it, neither
 
 
 def declaration(study: StudyConfig) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def declaration(study: StudyConfig) -> dict[str, Any]:
         "judged_on": study.judged_on,
         "seeds": list(study.seeds),
         "contrasts": contrasts,
-        "keeps": to_dict(study.keeps),
+        **{kind: to_dict(getattr(study, kind)) for kind in KINDS},
     }
 
 
@@ -43,67 +44,68 @@ def judged(
         poorly_taught: rows whose teacher has nothing to teach: no verdict on them.
 
     Returns:
-        `contrasts` and `keeps` by title: interval, p-value after Holm over all that was declared, contrasts
+        `contrasts` and `claims` by title: interval, p-value after Holm over all that was declared, contrasts
         and claims together, and the verdict; "exploratory" for what was asked when results were known.
     """
-    now = declaration(study)
-    compared = {title: _contrast(study, results, *pair) for title, pair in study.contrasts.items()}
-    claimed = {title: _loss(study, results, claim) for title, claim in study.keeps.items()}
-    differences: dict[tuple[str, str], Contrast] = {("contrasts", t): one for t, one in compared.items()}
-    differences |= {("keeps", title): beyond for title, (_, beyond) in claimed.items()}
-    known = set(study.seeds) <= set(declared.get("seeds", ()))
-    family = [(kind, title) for kind in ("contrasts", "keeps") for title in declared.get(kind, {})]
-    asked = {key for key in family if known and declared[key[0]][key[1]] == now[key[0]].get(key[1])}
-    # Who declares eight and shows one has still looked at eight.
-    adjusted = holm({key: differences[key].p if key in asked else 1.0 for key in family})
+    of = partial(_per_world, study, results)
+    compared = {
+        title: contrast(of(row, "log_abs_rel"), of(reference, "log_abs_rel"))
+        for title, (row, reference) in study.contrasts.items()
+    }
+    claimed = {key: claim.measure(of) for key, claim in study.claims.items()}
+    differences: dict[tuple[str, str], Contrast | None] = {("contrasts", t): c for t, c in compared.items()}
+    differences |= {key: found.beyond for key, found in claimed.items()}
+    adjusted = _adjusted(study, declared, differences)
     few, interim = _too_few(study, results), _interim(study, declared)
 
-    def verdict(kind: str, title: str, pair: tuple[str, str]) -> dict[str, Any]:
-        if (kind, title) not in asked:
-            return {"p_holm": None, NAMES[kind]: "exploratory"}
-        p_holm, one = adjusted[kind, title], differences[kind, title]
-        unfit = few or (POOR if set(pair) & set(poorly_taught) else "")
-        return {"p_holm": p_holm, NAMES[kind]: unfit or _word(WORDS[kind], one, p_holm) + interim}
+    def verdict(key: tuple[str, str], rows: Collection[str], words: tuple[str, str, str]) -> dict[str, Any]:
+        p_holm, one, name = adjusted.get(key), differences[key], "verdict" if key in pairs else "holds"
+        if p_holm is None or one is None:
+            return {"p_holm": None, name: "exploratory" if p_holm is None else NO_GAP}
+        unfit = few or (POOR if set(rows) & set(poorly_taught) else "")
+        return {"p_holm": p_holm, name: unfit or _word(words, one, p_holm) + interim}
 
+    pairs = {("contrasts", title): pair for title, pair in study.contrasts.items()}
     return {
         "contrasts": {
-            title: {
-                "row": study.contrasts[title][0],
-                "reference": study.contrasts[title][1],
-                **asdict(one),
-                "ratio": list(one.ratio),
-                **verdict("contrasts", title, study.contrasts[title]),
+            key[1]: {
+                "row": pair[0],
+                "reference": pair[1],
+                **asdict(compared[key[1]]),
+                "ratio": list(compared[key[1]].ratio),
+                **verdict(key, pair, VERDICTS),
             }
-            for title, one in compared.items()
+            for key, pair in pairs.items()
         },
-        "keeps": {
-            title: {
-                "loss": loss.mean,
-                "from": loss.low,
-                "to": loss.high,
-                "at_most": study.keeps[title].loss,
-                **verdict("keeps", title, (study.keeps[title].row, study.keeps[title].reference)),
-            }
-            for title, (loss, _) in claimed.items()
+        "claims": {
+            key[1]: {"of": claim.says, **_shown(claimed[key]), **verdict(key, claim.rows, ANSWERS)}
+            for key, claim in study.claims.items()
         },
     }
+
+
+def _adjusted(
+    study: StudyConfig,
+    declared: Mapping[str, Any],
+    differences: Mapping[tuple[str, str], Contrast | None],
+) -> dict[tuple[str, str], float]:
+    """p-values after Holm of what was asked before the first result, as it was asked."""
+    now = declaration(study)
+    known = set(study.seeds) <= set(declared.get("seeds", ()))
+    family = [(kind, title) for kind in ("contrasts", *KINDS) for title in declared.get(kind, {})]
+    asked = {key for key in family if known and declared[key[0]][key[1]] == now[key[0]].get(key[1])}
+    # Who declares eight and shows one has still looked at eight.
+    values = {key: one.p if key in asked and (one := differences[key]) else 1.0 for key in family}
+    return {key: p for key, p in holm(values).items() if key in asked}
+
+
+def _shown(claim: Found) -> dict[str, float | None]:
+    return {"found": claim.found, "from": claim.low, "to": claim.high, "limit": claim.limit}
 
 
 def _word(words: tuple[str, str, str], one: Contrast, p_holm: float) -> str:
     """For a difference below zero, above it, or neither."""
     return words[2] if p_holm >= SURE else words[0 if one.mean < 0 else 1]
-
-
-def _contrast(study: StudyConfig, results: Results, row: str, reference: str) -> Contrast:
-    of_row, of_reference = (_per_world(study, results, name, "log_abs_rel") for name in (row, reference))
-    return contrast(of_row, of_reference)
-
-
-def _loss(study: StudyConfig, results: Results, claim: KeepsConfig) -> tuple[Contrast, Contrast]:
-    """Share of the reference's a1 that a row loses, and by how much that is more than is claimed."""
-    row, reference = (_per_world(study, results, name, "a1") for name in (claim.row, claim.reference))
-    row, reference = -row / reference.mean(), -reference / reference.mean()
-    return contrast(row, reference), contrast(row, reference + claim.loss)
 
 
 def _per_world(

@@ -30,7 +30,7 @@ class Store:
             ConfigError: a row, or what it takes from outside, has changed since it ran; or it was tested on
                 something else.
         """
-        self.study, self.out, self.say = study, out, say
+        self.study, self.folder, self.out, self.say = study, folder, out, say
         self.settings = {name: row_settings(study, name, folder) for name in study.rows}
         self.outside = {name: outside(study, name, folder, out) for name in study.rows}
         self.tested = tested_on(study)
@@ -53,9 +53,24 @@ class Store:
             if all((other, seed) in self.results for other in ancestors(self.study, name))
         ]
 
-    def clear_way(self, key: Key) -> None:
-        """Before a run begins: what students began under an earlier one of that name does not go on."""
+    def begin(self, key: Key) -> None:
+        """Before a run begins: what began with other weights, or under an earlier teacher, does not go on.
+
+        Raises:
+            ConfigError: the weights or maps that it takes from outside changed while the study ran.
+        """
         name, seed = key
+        if outside(self.study, name, self.folder, self.out) != self.outside[name]:
+            raise ConfigError(
+                f"rows.{name}: the weights or maps that it takes ({', '.join(self.outside[name])}) changed "
+                "while the study ran; bring them back, or give the row a new name"
+            )
+        run, stamp = run_folder(self.out, name, seed), self.out / "begun" / f"{name}-seed{seed}.json"
+        if (read_json(stamp) if stamp.exists() else {}) != self.outside[name]:
+            shutil.rmtree(run, ignore_errors=True)
+        if self.outside[name]:
+            stamp.parent.mkdir(exist_ok=True)
+            write_json(stamp, self.outside[name])
         for other in self.study.rows:
             if name in ancestors(self.study, other) and (other, seed) not in self.results:
                 shutil.rmtree(run_folder(self.out, other, seed), ignore_errors=True)

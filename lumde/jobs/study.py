@@ -9,6 +9,7 @@ from typing import Any
 from lumde.config import nearest, parse_part
 from lumde.data import DATASETS
 from lumde.engine.run_config import TrainConfig, load_config
+from lumde.jobs.claims import KINDS, Claim, ClosesConfig, KeepsConfig, WithinConfig
 from lumde.packaged import package_file
 from lumde.registry import Named
 
@@ -30,20 +31,6 @@ class RowConfig:
     def stands_on(self) -> set[str]:
         """Rows that must have run under the same seed."""
         return {self.teacher, self.start} - {""}
-
-
-@dataclass(kw_only=True)
-class KeepsConfig:
-    """The claim that a row loses no more than so much of another's a1: judged by the interval's upper end."""
-
-    row: str
-    reference: str
-    loss: float = 0.01  # share of the reference's a1
-
-    def __post_init__(self) -> None:
-        """Refuse a claim that cannot fail or hold."""
-        if not 0 < self.loss < 1:
-            raise ValueError("loss: a share between 0 and 1")
 
 
 @dataclass(kw_only=True)
@@ -71,6 +58,8 @@ class StudyConfig:
     overrides: tuple[str, ...] = ()  # of every row, before its own
     contrasts: dict[str, tuple[str, str]] = field(default_factory=dict)  # title -> row, reference
     keeps: dict[str, KeepsConfig] = field(default_factory=dict)  # title -> claim about a1
+    within: dict[str, WithinConfig] = field(default_factory=dict)  # title -> claim about abs_rel
+    closes: dict[str, ClosesConfig] = field(default_factory=dict)  # title -> claim about a gap in abs_rel
     teacher_beats: dict[str, str] = field(default_factory=dict)  # teacher -> row it must beat to count
     tuning: TuningConfig | None = None  # None = rows run as they are written
     main_test: str = ""  # on which contrasts are judged; "" = the first
@@ -88,8 +77,11 @@ class StudyConfig:
             raise ValueError("tuning: its seed and its validation set must not be the study's")
         self._check_names()
         self._check_rows()
-        if (asked := len(self.contrasts) + len(self.keeps)) > MOST_CONTRASTS:
-            raise ValueError(f"contrasts and keeps: at most {MOST_CONTRASTS} in all, found {asked}")
+        if (asked := len(self.contrasts) + len(self.claims)) > MOST_CONTRASTS:
+            raise ValueError(f"contrasts and claims: at most {MOST_CONTRASTS} in all, found {asked}")
+        titles = [title for _, title in self.claims]
+        if twice := {title for title in titles if titles.count(title) > 1}:
+            raise ValueError(f"claims: each title once: {', '.join(sorted(twice))}")
         if self.main_test and self.main_test not in self.tests:
             raise ValueError(f"main_test: no test {self.main_test!r}")
 
@@ -114,13 +106,18 @@ class StudyConfig:
                 if other not in known:
                     raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
             known.append(name)
-        named = {f"contrasts.{title}": pair for title, pair in self.contrasts.items()}
+        named: dict[str, tuple[str, ...]] = {f"contrasts.{t}": pair for t, pair in self.contrasts.items()}
         named |= {f"teacher_beats.{teacher}": (teacher, bar) for teacher, bar in self.teacher_beats.items()}
-        named |= {f"keeps.{title}": (claim.row, claim.reference) for title, claim in self.keeps.items()}
-        for where, pair in named.items():
-            for name in pair:
+        named |= {f"{kind}.{title}": claim.rows for (kind, title), claim in self.claims.items()}
+        for where, rows in named.items():
+            for name in rows:
                 if name not in known:
                     raise ValueError(f"{where}: no row {name!r}{nearest(name, known)}")
+
+    @property
+    def claims(self) -> dict[tuple[str, str], Claim]:
+        """All claims, by kind and title."""
+        return {(kind, title): claim for kind in KINDS for title, claim in getattr(self, kind).items()}
 
     def test_configs(self) -> dict[str, Named]:
         """The data sets of its tests, by name."""

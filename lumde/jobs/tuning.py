@@ -92,6 +92,8 @@ def _study_of(tries: dict[str, RowConfig], study: StudyConfig, tuning: TuningCon
         values={},
         contrasts={},
         keeps={},
+        within={},
+        closes={},
         teacher_beats={},
         main_test="",
         tuning=None,

@@ -28,7 +28,7 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
             "were not declared",
             contrast_table(summary),
         ),
-        "Claims": ("share of the reference's a1 that is lost", claim_table(summary)),
+        "Claims": ("what was found, and the limit that it is held against", claim_table(summary)),
         "Tuning": ("abs_rel on the validation set; each row ran with its best try", summary["tuning"]),
     }
     lines, body = [f"{about}\n"], ["<h1>Study</h1>", f"<p>{escape(about)}</p>", study_figure(summary)]
@@ -73,15 +73,15 @@ def contrast_table(summary: Mapping[str, Any]) -> Table:
 
 
 def claim_table(summary: Mapping[str, Any]) -> Table:
-    """How much of a1 is lost, with its interval, and whether the claim holds."""
+    """What each claim limits, as found and with its interval, and whether the claim holds."""
     return [
         {
             "claim": title,
-            **{key: one[key] for key in ("loss", "from", "to", "at_most")},
+            **{key: one[key] for key in ("of", "limit", "found", "from", "to")},
             "p (Holm)": one["p_holm"],
-            "kept": one["kept"],
+            "holds": one["holds"],
         }
-        for title, one in summary["keeps"].items()
+        for title, one in summary["claims"].items()
     ]
 
 

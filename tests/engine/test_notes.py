@@ -119,6 +119,17 @@ def test_a_nominal_metre_stays_the_same_when_a_run_goes_on(tmp_path):
         TeacherConfig(name="", typical_depth=0.0)
 
 
+def test_a_nominal_metre_that_is_found_late_stays_the_same_too(tmp_path):
+    """Frames without depth fix no metre; the first that have some do, and a run that goes on knows it."""
+    teacher = Stored(torch.zeros_like(ROWS))
+    assert "teacher: knows no depth of the first frames" in noted(teacher, tmp_path)
+    factor = teacher.metres_per_unit(ROWS)
+    assert factor == pytest.approx(2.5 / float(ROWS.median()))
+    later = Stored(ROWS.flip(2))
+    noted(later, tmp_path)
+    assert later.metres_per_unit(7 * ROWS) == factor
+
+
 def test_a_run_does_not_go_on_under_another_teacher(tmp_path):
     class Named(Finds):
         state, restore = Teacher.state, Teacher.restore
