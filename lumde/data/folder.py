@@ -18,6 +18,7 @@ from lumde.media.poses import read_tum
 
 MAX_MANIFEST_BYTES = 500_000_000  # a million frames
 GAP = 1.5  # steps longer than this many usual ones lack frames
+SAME_RATE = 0.01  # by which two clocks that are one may seem to differ in rate
 CUT = 1000  # positions between two pieces that have nothing to do with each other
 
 
@@ -150,24 +151,50 @@ def positions_from_times(times: list[float] | None, count: int) -> list[int]:
 def match_poses(path: Path, seconds: list[float] | None, count: int) -> Float[np.ndarray, "n 4 4"]:
     """Give every frame its world_from_camera: by time (within half a frame), else by order when counts agree.
 
+    By order only where times say nothing against it: the frames have none, or the poses' are those of another
+    clock, or count at another rate, and pass as the frames' do.
+
     Raises:
         DataError: neither works.
     """
     stamps, poses = read_tum(path)
-    if seconds is not None and count > 1:
-        wanted = np.asarray(seconds, np.float64)
-        after = np.searchsorted(stamps, wanted).clip(1, max(1, len(stamps) - 1)).clip(max=len(stamps) - 1)
-        before = np.maximum(after - 1, 0)
-        closest = np.where(wanted - stamps[before] < stamps[after] - wanted, before, after)
-        tolerance = 0.5 * float(np.median(np.abs(np.diff(wanted))))
-        if (np.abs(stamps[closest] - wanted) <= tolerance).all():
-            return poses[closest]
+    if seconds is None or count < 2:
+        return _by_order(path, poses, count)
+    wanted = np.asarray(seconds, np.float64)
+    after = np.searchsorted(stamps, wanted).clip(1, max(1, len(stamps) - 1)).clip(max=len(stamps) - 1)
+    before = np.maximum(after - 1, 0)
+    closest = np.where(wanted - stamps[before] < stamps[after] - wanted, before, after)
+    tolerance = 0.5 * float(np.median(np.abs(np.diff(wanted))))
+    if (np.abs(stamps[closest] - wanted) <= tolerance).all():
+        return poses[closest]
+    matched = _by_order(path, poses, count)
+    if doubt := _against_order(stamps, wanted, tolerance):
+        raise DataError(
+            f"{path}: {doubt}; give each pose the time of its frame, or number the lines 0, 1, 2 ... if they "
+            "are in the order of the frames"
+        )
+    return matched
+
+
+def _by_order(path: Path, poses: Float[np.ndarray, "m 4 4"], count: int) -> Float[np.ndarray, "n 4 4"]:
     if len(poses) != count:
         raise DataError(
             f"{path}: {len(poses)} poses for {count} frames, and times do not match either; give one line "
             "per frame, or the frames' times in manifest.jsonl"
         )
     return poses
+
+
+def _against_order(stamps: Float[np.ndarray, " n"], wanted: Float[np.ndarray, " n"], tolerance: float) -> str:
+    """What the times of as many poses as frames say against taking them in order; "" if nothing."""
+    rate, shift = np.polyfit(wanted - wanted[0], stamps, 1)
+    late = stamps - stamps[0] - rate * (wanted - wanted[0])
+    if rate <= 0 or np.ptp(late) > 2 * tolerance * rate:
+        return "the poses' times do not pass as the frames' do"
+    ahead = float(shift - wanted[0])
+    if abs(rate - 1) < SAME_RATE and abs(ahead) < np.ptp(wanted):
+        return f"the poses' times are {ahead:+.3g} s from the frames'"
+    return ""
 
 
 def _is_sequence(folder: Path) -> bool:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from lumde.data.folder import counts_from_names, positions_from_times
+from lumde.data.folder import counts_from_names, match_poses, positions_from_times
 from lumde.data.frames import Frames
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.errors import ConfigError, DataError
@@ -176,6 +176,28 @@ def test_poses_match_by_time_then_by_order(root):
     assert [dataset.read(key).world_from_camera[0, 3] for key in dataset.targets] == [0, 5, 10, 15, 20, 25]
     write_tum(path, 1000 + np.arange(COUNT) / 10, poses[:COUNT])  # another clock: by order
     assert open_frames(root, sequences=("a",)).read(dataset.targets[4]).world_from_camera[0, 3] == 4
+
+
+@pytest.mark.parametrize("times", [np.arange(6.0), 7.5 + np.arange(6) / 10, np.arange(6) / 30 + 100])
+def test_poses_of_another_clock_or_rate_are_taken_in_order(times, tmp_path):
+    poses = np.tile(np.eye(4), (6, 1, 1))
+    poses[:, 0, 3] = np.arange(6)
+    write_tum(tmp_path / "poses.txt", times, poses)
+    assert np.allclose(match_poses(tmp_path / "poses.txt", [n / 10 for n in range(6)], 6), poses)
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (np.arange(6) / 10 + 0.2, r"times are \+0.2 s from the frames'"),
+        (np.arange(6) / 10 - 0.3, r"times are -0.3 s from the frames'"),
+        (100 + np.array([0, 1, 2, 3, 9, 10]) / 10, "do not pass as the frames' do"),
+    ],
+)
+def test_poses_whose_times_speak_against_their_order_are_refused(times, message, tmp_path):
+    write_tum(tmp_path / "poses.txt", times, np.tile(np.eye(4), (6, 1, 1)))
+    with pytest.raises(DataError, match=message):
+        match_poses(tmp_path / "poses.txt", [n / 10 for n in range(6)], 6)
 
 
 @pytest.mark.parametrize(

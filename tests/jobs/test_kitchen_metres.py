@@ -18,7 +18,8 @@ def test_the_kitchen_in_metres_needs_no_scaling_by_the_truth(recordings, tmp_pat
     dataset = open_dataset("frames", str(kitchen))
     dataset.targets = dataset.targets[::5]
     unscaled, scaled = (
-        evaluate_model(run, dataset, align=align).summary["metrics"]["abs_rel"] for align in ("none", "median")
+        evaluate_model(run, dataset, align=align).summary["metrics"]["abs_rel"]
+        for align in ("none", "median")
     )
     assert scaled < 0.227, "a constant's"
     assert unscaled <= 1.1 * scaled
