@@ -59,7 +59,7 @@ def filled(text: str) -> str:
             return match[0]
         return f"<!-- results:{match[1]} -->\n{TABLES[match[1]]().strip()}\n<!-- /results -->"
 
-    return re.sub(r"<!-- results:([a-z0-9_-]+) -->.*?<!-- /results -->", replace, text, flags=re.DOTALL)
+    return re.sub(r"<!-- results:([A-Za-z0-9_-]+) -->.*?<!-- /results -->", replace, text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

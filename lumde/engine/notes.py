@@ -41,7 +41,6 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     notes = teacher.begin(frames.image)
     with method.autocast(frames.image), torch.no_grad():
         depth = teacher.look(frames)
-    teacher.keep = partial(write_json, file)
     metres = teacher.metres_per_unit(depth)
     if getattr(method.config, "paper", False):  # it learns metres, true or nominal
         depth = metres * depth
@@ -52,6 +51,7 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
             "they are; response with method.loss=affine_invariant leaves them open"
         )
     write_json(file, teacher.state())
+    teacher.keep = partial(write_json, file)
     return notes
 
 

@@ -85,17 +85,19 @@ def _trained(
     found = checkpoint.newest(out / "checkpoints") if resume else None
     if found:
         require_same(config, out / "config.yaml")
-    write_text(out / "config.yaml", dump(config))
-    write_json(out / "environment.json", environment(config.loop.seed, parts.device))
     loop = Loop(
         config.loop, parts.method, parts.streams, _phase_optimizers(config, parts.method), parts.model
     )
     if found:
         loop.restore(found[0])
+    else:  # an attempt that left nothing else may have had another teacher
+        (out / TEACHER_FOUND).unlink(missing_ok=True)
+    notes = _notes(
+        config, parts, loop.step, found[1] if found else (), out
+    )  # a wrong teacher leaves no files
+    write_text(out / "config.yaml", dump(config))
+    write_json(out / "environment.json", environment(config.loop.seed, parts.device))
     with RunLog(out, loop.steps, loop.step, quiet) as log:
-        if not found:  # an attempt that left nothing else may have had another teacher
-            (out / TEACHER_FOUND).unlink(missing_ok=True)
-        notes = _notes(config, parts, loop.step, found[1] if found else (), out)
         for note in notes:
             log.say(note)
         loop.run(out, log, parts.validation)

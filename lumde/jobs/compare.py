@@ -25,7 +25,7 @@ from lumde.jobs.compare_all import Opened, StudyRuns
 from lumde.jobs.compare_judge import declaration, judged
 from lumde.jobs.compare_outside import outside
 from lumde.jobs.compare_run import completed
-from lumde.jobs.compare_store import Results, Say, row_settings, tested_on
+from lumde.jobs.compare_store import Results, Say, require_same_tests, row_settings, tested_on
 from lumde.jobs.study import StudyConfig, TuningConfig, ancestors, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.lock import locked
@@ -51,14 +51,21 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
         LumdeError: the child that fits; finished runs keep their results.
     """
     require_unused(out, resume)
-    study = load(path, StudyConfig, list(overrides))
-    for name in study.rows:  # a wrong key ends the study before its first run
-        config_of(study, name, path.parent, out)
+    study = checked(path, out, overrides)
     opened = Opened()
     tests = {name: _with_truth(opened, name, config) for name, config in study.test_configs().items()}
     claim_output(out, resume)
     with locked(out):
         return _compared(study, opened, tests, path.parent, out, say)
+
+
+def checked(path: Path, out: Path, overrides: Sequence[str]) -> StudyConfig:
+    """Read a study and the configs of its rows: a wrong key ends it before its first run."""
+    study = load(path, StudyConfig, list(overrides))
+    for name in study.rows:
+        config_of(study, name, path.parent, out)
+    require_same_tests(study, out)
+    return study
 
 
 def _compared(

@@ -11,7 +11,8 @@ from lumde.files import sha256
 from lumde.jobs.study import StudyConfig, config_of
 from lumde.models.folder import WEIGHTS, model_folder
 
-TAKEN = ("init", "path")  # keys of networks' starts and of teachers
+TAKEN = ("init", "path", "weights")  # keys of networks' starts and of teachers
+LOOKED_INTO = 64  # files of a folder of maps, evenly spread: there may be gigabytes
 MADE_BY_ROWS = {"teacher": "teacher.path", "start": "student.init"}
 
 
@@ -31,7 +32,10 @@ def _taken(values: Any, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _content(path: Path) -> str:
-    """Hash of a model's weights or of a file; of names and sizes in any other folder; "" where nothing is."""
+    """Hash of a model's weights or of a file; of any other folder's names and sizes and of some of its files.
+
+    "" where nothing is.
+    """
     try:
         return sha256(model_folder(path) / WEIGHTS)[:16]
     except LumdeError:
@@ -39,4 +43,5 @@ def _content(path: Path) -> str:
             return sha256(path)[:16]
     files = sorted(file for file in path.rglob("*") if file.is_file())
     text = "\n".join(f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in files)
+    text += "".join(sha256(file) for file in files[:: max(1, len(files) // LOOKED_INTO)])
     return hashlib.sha256(text.encode()).hexdigest()[:16] if files else ""

@@ -34,6 +34,7 @@ class Store:
         self.settings = {name: row_settings(study, name, folder) for name in study.rows}
         self.outside = {name: outside(study, name, folder, out) for name in study.rows}
         self.tested = tested_on(study)
+        require_same_tests(study, out)
         self.results = self._read()
         for key in _lost(study, self.results, out):
             self._forget(key, "its run is gone and open rows need it")
@@ -68,9 +69,8 @@ class Store:
         run, stamp = run_folder(self.out, name, seed), self.out / "begun" / f"{name}-seed{seed}.json"
         if (read_json(stamp) if stamp.exists() else {}) != self.outside[name]:
             shutil.rmtree(run, ignore_errors=True)
-        if self.outside[name]:
-            stamp.parent.mkdir(exist_ok=True)
-            write_json(stamp, self.outside[name])
+        stamp.parent.mkdir(exist_ok=True)
+        write_json(stamp, self.outside[name])
         for other in self.study.rows:
             if name in ancestors(self.study, other) and (other, seed) not in self.results:
                 shutil.rmtree(run_folder(self.out, other, seed), ignore_errors=True)
@@ -100,8 +100,6 @@ class Store:
             elif result.get("outside", {}) != self.outside[key[0]]:
                 taken = ", ".join(self.outside[key[0]])
                 what = f"rows.{key[0]}: ran with other weights or maps than are there now ({taken})"
-            elif result.get("tested") != self.tested:
-                what = f"tests: rows.{key[0]} ran on others, or with another generator of worlds"
             else:
                 continue
             raise ConfigError(f"{what}; give it a new name, or remove {self.out}/*/{key[0]}-seed*")
@@ -128,7 +126,28 @@ class Store:
         self._file(key).unlink()
 
     def _file(self, key: Key) -> Path:
-        return self.out / "results" / f"{key[0]}-seed{key[1]}.json"
+        return result_file(self.out, *key)
+
+
+def result_file(out: Path, row: str, seed: int) -> Path:
+    """Where the result of a row's run under a seed lies."""
+    return out / "results" / f"{row}-seed{seed}.json"
+
+
+def require_same_tests(study: StudyConfig, out: Path) -> None:
+    """Refuse results of other tests or worlds, which only a look at them tells: before hours of tries.
+
+    Raises:
+        ConfigError: there are such results.
+    """
+    tested = tested_on(study)
+    for row, seed in order(study):
+        file = result_file(out, row, seed)
+        if file.exists() and read_json(file).get("tested") != tested:
+            raise ConfigError(
+                f"tests: rows.{row} ran on others, or with another generator of worlds; begin in a new "
+                f"folder, or remove {out}/*/{row}-seed*"
+            )
 
 
 def fingerprint(result: Mapping[str, Any]) -> str:

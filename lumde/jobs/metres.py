@@ -22,8 +22,8 @@ MOST = 24  # snippets that are looked at
 TRIED = np.geomspace(0.02, 50, 41)  # factors, a quarter apart
 FINER = 9  # factors between two of them
 LEAST_SHARE = 0.25  # of the error that recorded turning leaves, taken away by recorded travel at its scale
-WORST_JUMP = 1.5  # between the scales of a clip's first and second half
-WORST_LOSS = 0.05  # of a half's least error, at the scale of the whole clip
+WORST_JUMP = 1.5  # between the scales of a clip's two parts
+WORST_LOSS = 0.05  # of a part's least error, at the scale of the whole clip
 
 
 class UnfitMotion(DataError):
@@ -76,7 +76,7 @@ def _curve(look: _Look, factors: Float[np.ndarray, " k"]) -> list[float]:
 
 
 def _check(curves: Float[np.ndarray, "n k"], turned: float) -> None:
-    """Refuse motion that is not that of the pictures, and clips whose halves want different scales.
+    """Refuse motion that is not that of the pictures, and clips whose parts want different scales.
 
     A camera that only turns, found by alignment, may explain flat scenes better than an imperfect depth and
     the true motion do; but then travel still takes half of the error that recorded turning leaves, and of
@@ -97,12 +97,31 @@ def _check(curves: Float[np.ndarray, "n k"], turned: float) -> None:
             f"better (error {turned:.4f}, with them {pooled[best]:.4f}); are the pose file, its order and "
             "its axes (world_from_camera) right, and which pictures are the right camera's?"
         )
-    halves = [part.mean(0) for part in np.array_split(curves, 2)] if len(curves) > 1 else [pooled]
-    picked = [int(half.argmin()) for half in halves]
-    jump = TRIED[max(picked)] / TRIED[min(picked)]
-    # Of a half without travel every scale is as good: only one that suffers under the common scale speaks.
-    if jump > WORST_JUMP and any(half[best] > (1 + WORST_LOSS) * half.min() for half in halves):
+    if (jump := _worst_jump(curves)) > WORST_JUMP:
         raise UnfitMotion(
             f"recorded poses: their scale changes by a factor of {jump:.1f} within the clip; cut it where "
             "tracking was lost"
         )
+
+
+def _worst_jump(curves: Float[np.ndarray, "n k"]) -> float:
+    """Largest factor between the scales on both sides of any snippet, of those that a part suffers from.
+
+    A network's own scale wanders from view to view, recorded motion that lost track jumps at once: scales of
+    a few neighbours must differ as those of all that is before and all that comes after do.
+    """
+    best, shortest, few = int(curves.mean(0).argmin()), max(1, len(curves) // 4), max(2, len(curves) // 8)
+    worst = 1.0
+    for end in range(shortest, len(curves) - shortest + 1):
+        parts = [curves[:end].mean(0), curves[end:].mean(0)]
+        near = [curves[max(0, end - few) : end].mean(0), curves[end : end + few].mean(0)]
+        # Of a part without travel every scale is as good: only one that suffers under the common one speaks.
+        if any(part[best] > (1 + WORST_LOSS) * part.min() for part in parts):
+            worst = max(worst, min(_factor(*parts), _factor(*near)))
+    return worst
+
+
+def _factor(one: Float[np.ndarray, " k"], other: Float[np.ndarray, " k"]) -> float:
+    """By how much the scales differ that two curves are least at."""
+    picked = int(one.argmin()), int(other.argmin())
+    return float(TRIED[max(picked)] / TRIED[min(picked)])

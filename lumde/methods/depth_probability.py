@@ -97,7 +97,7 @@ class DepthProbability(Imitator):
     def look(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:
         """The teacher's depth as it is; in metres, true or nominal, for the paper's bins."""
         depth, valid = super().look(frames)
-        return (depth * self.teacher.metres_per_unit(depth) if self.config.paper else depth), valid
+        return (depth * self.teacher.metres_per_unit(depth, valid) if self.config.paper else depth), valid
 
     def _take_paper_bins(self) -> None:
         """Bins as in the paper; ConfigError where the student cannot have them."""

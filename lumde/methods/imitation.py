@@ -74,7 +74,7 @@ class Imitator(Method):
         weight: Float[Tensor, "b 1 h w"] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """`imitation_terms` by its config, in its teacher's metres, true or nominal."""
-        metres = self.teacher.metres_per_unit(teacher)
+        metres = self.teacher.metres_per_unit(teacher, valid)
         return imitation_terms(self.config, depths, teacher, valid, metres, weight)
 
     @property

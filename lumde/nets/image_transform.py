@@ -10,7 +10,8 @@ WIDTH = 24  # channels
 class ImageTransform(nn.Module):
     """Adds what four convolutions make of a picture to it; at first that is nothing.
 
-    Four 3x3 convolutions see no farther than 4 pixels, so edges of things cannot move.
+    Four 3x3 convolutions see no farther than 4 pixels: geometry stays, and edges do not move by more than
+    a pixel as `data_free` trains them (a test holds that).
 
     Source: a shallow network that repaints pictures: Hu et al. 2023, arXiv:2208.12464; its layers are ours.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.errors import ConfigError
@@ -116,16 +116,23 @@ class Teacher(nn.Module, ABC):
         if isinstance(metres := state.get("metres_per_unit"), float) and 0 < metres < math.inf:
             self._metres = metres
 
-    def metres_per_unit(self, depth: Float[Tensor, "b 1 h w"]) -> float:
+    def metres_per_unit(
+        self, depth: Float[Tensor, "b 1 h w"], valid: Bool[Tensor, "b 1 h w"] | None = None
+    ) -> float:
         """Metres of one unit of its depth, true or nominal.
 
         A teacher that knows no metres is given a factor by the first depths that this is asked with: their
         median is the config's `typical_depth`. It stays so, when a run goes on too.
+
+        Args:
+            depth: 0 or no number where nothing is known.
+            valid: where else it is none of the teacher's, e.g. filled holes.
         """
         if self.unit == "metres":
             return 1.0
         if self._metres is None:
-            known = depth[depth.isfinite() & (depth > 0)]
+            there = depth.isfinite() & (depth > 0)
+            known = depth[there if valid is None else there & valid]
             if not known.numel():
                 return 1.0
             self._metres = (self.config or TeacherConfig(name="")).typical_depth / float(known.median())

@@ -35,13 +35,16 @@ class Finds(Teacher):
         self.found = state["found"]
 
 
-def noted(teacher, folder, **options):
-    method = METHODS["response"](
+def response(teacher, **options):
+    return METHODS["response"](
         parse({"name": "response", **options}, METHODS["response"].Config),
         DepthSmall(DepthSmall.Config(size="tiny")),
         teacher,
     )
-    return teacher_notes(method, teacher, frames_of(2), folder)
+
+
+def noted(teacher, folder, **options):
+    return teacher_notes(response(teacher, **options), teacher, frames_of(2), folder)
 
 
 def test_terms_that_a_run_never_reaches_are_told():
@@ -122,9 +125,18 @@ def test_a_nominal_metre_stays_the_same_when_a_run_goes_on(tmp_path):
 def test_a_nominal_metre_that_is_found_late_stays_the_same_too(tmp_path):
     """Frames without depth fix no metre; the first that have some do, and a run that goes on knows it."""
     teacher = Stored(torch.zeros_like(ROWS))
-    assert "teacher: knows no depth of the first frames" in noted(teacher, tmp_path)
+    method = response(teacher, loss="three_term")
+    frames = frames_of(2)
+    assert "teacher: knows no depth of the first frames" in teacher_notes(method, teacher, frames, tmp_path)
+    for maps in (
+        torch.zeros_like(ROWS),
+        ROWS.where(ROWS > 2, 0.0).flip(2),
+    ):  # holes fix nothing
+        teacher.maps = maps
+        known, valid = method.look(frames)
+        method.imitation([torch.ones_like(known)], known, valid)
     factor = teacher.metres_per_unit(ROWS)
-    assert factor == pytest.approx(2.5 / float(ROWS.median()))
+    assert factor == pytest.approx(2.5 / float(ROWS[ROWS > 2].median()))
     later = Stored(ROWS.flip(2))
     noted(later, tmp_path)
     assert later.metres_per_unit(7 * ROWS) == factor

@@ -15,6 +15,7 @@ from lumde.config import load, read_values
 from lumde.errors import ConfigError, Interrupted, NumericsError, UsageError
 from lumde.jobs.compare import compare
 from lumde.jobs.compare_judge import declaration, judged
+from lumde.jobs.compare_outside import outside
 from lumde.jobs.compare_run import _world_means
 from lumde.jobs.compare_store import Store
 from lumde.jobs.study import StudyConfig, TuningConfig, anonymous_config, config_of, filled, overrides_of
@@ -188,10 +189,11 @@ def test_a_teacher_that_was_removed_takes_its_students_along(study, tmp_path):
     assert not (out / "runs" / "started-seed0" / "old").exists()
 
 
-def test_results_on_other_tests_or_worlds_are_not_mixed(study, tmp_path):
+def test_results_on_other_tests_or_worlds_are_not_mixed(study, tmp_path, monkeypatch):
     out = tmp_path / "out"
     study.write_text(STUDY.replace("[0, 1]", "[0]"))
     compare(study, out, False, lambda _: None)
+    monkeypatch.setattr("lumde.jobs.compare._compared", None)  # refused before anything is tried
     before = (out / "study.yaml").read_text()
     study.write_text(STUDY.replace("[0, 1]", "[0]").replace("worlds: 2, height", "worlds: 3, height"))
     with pytest.raises(ConfigError, match=r"tests: rows\.teacher ran on others"):
@@ -397,11 +399,28 @@ def test_other_weights_at_the_same_place_are_not_mixed(study, tmp_path):
         first.begin(("teacher", 0))
     second.begin(("teacher", 0))
     assert not run.exists()  # what was begun with others does not
+    plain = Store(load(study, StudyConfig), study.parent, out, lambda _: None)
+    for kept in (False, True):  # the first look finds what began with weights, the second what began without
+        (run / "model").mkdir(parents=True, exist_ok=True)
+        plain.begin(("teacher", 0))
+        assert run.exists() == kept
+    second.begin(("teacher", 0))
     (run / "model").mkdir(parents=True)
     second.keep(("teacher", 0), {"tests": {}})
     assert ("teacher", 0) in stored(1).results
     with pytest.raises(ConfigError, match=r"rows.teacher: ran with other weights .* \(student.init\)"):
         stored(0)
+
+
+def test_maps_and_weight_files_are_known_by_content(study, tmp_path):
+    maps, seen = tmp_path / "maps", set()
+    maps.mkdir()
+    named = load(study, StudyConfig, [f"overrides=['teacher={{name: maps, path: {maps}}}']"])
+    for content in (b"one", b"two"):
+        for number in range(3):
+            (maps / f"{number}.npy").write_bytes(content)
+        seen.add(outside(named, "started", study.parent, tmp_path)["teacher.path"])
+    assert len(seen) == 2
 
 
 def eight_seeds(study, gain: float, lost: float):

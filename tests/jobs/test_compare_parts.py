@@ -111,6 +111,8 @@ def test_parts_are_worlds_of_the_whole(joint, tmp_path):
         ("seeds: [0]", "seeds: [1]", r"parts\.two: its seeds are not those of one"),
         ("more steps: [second, first]", "more steps: [first, second]", "its contrasts"),
         ("  second:", "  other: {config: base.yaml}\n  second:", "its rows"),
+        ("loop.steps=3", "loop.steps=4", "its rows"),
+        ("loop.steps=3", "loop.stepz=3", "stepz"),  # found before the first part runs
         ("no worse:", "as good:", "its claims"),
     ],
 )

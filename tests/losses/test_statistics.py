@@ -50,3 +50,14 @@ def test_gradient_reaches_the_pictures_and_not_the_layers():
     statistics_gap(seen).backward()
     assert pictures.grad.abs().sum() > 0
     assert all(p.grad is None for p in net.parameters())
+
+
+def test_gradient_is_that_of_finite_differences():
+    torch.manual_seed(2)
+    layers = [nn.BatchNorm2d(3).double().eval(), nn.BatchNorm2d(2).double().eval()]
+    for layer in layers:
+        layer.running_mean.normal_()
+        layer.running_var.uniform_(0.5, 2.0)
+    maps = [torch.randn(2, 3, 4, 5), torch.randn(2, 2, 3, 3)]
+    inputs = tuple(x.double().requires_grad_() for x in maps)
+    assert torch.autograd.gradcheck(lambda *xs: statistics_gap(zip(layers, xs, strict=True)), inputs)
