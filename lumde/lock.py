@@ -1,7 +1,7 @@
 """One process at a time in a folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,7 +18,8 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: another process works there, and does not end within WAIT_FOR_LOCK.
     """
-    lock = FileLock(folder / ".lock", timeout=WAIT_FOR_LOCK)
+    file = folder / ".lock"
+    lock = FileLock(file, timeout=WAIT_FOR_LOCK)
     try:
         lock.acquire()
     except Timeout as error:
@@ -28,4 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):  # the folder is gone, say
+            if list(folder.iterdir()) == [file]:  # of a job that was refused before it wrote anything
+                file.unlink()
         lock.release()

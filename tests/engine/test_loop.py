@@ -293,6 +293,16 @@ def test_what_a_teacher_found_goes_with_an_attempt_that_left_nothing(tmp_path) -
     assert not (tmp_path / "run" / "teacher.json").exists()
 
 
+def test_a_teacher_that_is_refused_leaves_the_folder_free(tmp_path, monkeypatch) -> None:
+    def refuse(*_):
+        raise ConfigError("teacher: its maps are upside down")
+
+    with monkeypatch.context() as patch, pytest.raises(ConfigError, match="upside down"):
+        patch.setattr("lumde.engine.run._notes", refuse)
+        run(tmp_path / "run")
+    assert run(tmp_path / "run")["steps"] == STEPS
+
+
 def test_run_folder_is_not_reused_without_resume(tmp_path) -> None:
     run(tmp_path / "run")
     with pytest.raises(UsageError, match="--resume"):
