@@ -73,7 +73,7 @@ def newest(folder: Path) -> tuple[TrainState, list[str]] | None:
         CheckpointError: there are checkpoints, and every one is damaged.
     """
     problems: list[str] = []
-    for path in sorted(_steps(folder), key=_number, reverse=True):
+    for path in stored(folder):
         try:
             return load(path), problems
         except CheckpointError as error:
@@ -81,6 +81,11 @@ def newest(folder: Path) -> tuple[TrainState, list[str]] | None:
     if problems:
         raise CheckpointError("no checkpoint can be used:\n" + "\n".join(problems))
     return None
+
+
+def stored(folder: Path) -> list[Path]:
+    """All checkpoints of a run, the newest first; each is a model folder too."""
+    return sorted(_steps(folder), key=_number, reverse=True)
 
 
 def load(path: Path) -> TrainState:

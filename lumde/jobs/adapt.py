@@ -15,6 +15,7 @@ from typing import Any
 
 from lumde.data.prepare import PrepareOptions
 from lumde.data.snippets import SnippetConfig, Snippets
+from lumde.engine.checkpoint import stored
 from lumde.engine.loop_config import LoopConfig
 from lumde.engine.run import Finish, train
 from lumde.engine.run_config import load_config
@@ -30,6 +31,7 @@ from lumde.progress import Progress, silent
 
 LEAST_SNIPPETS = 8
 LEAST_GAIN = 0.01  # of the error on frames held out; a smaller gain is none
+EARLIER_GAIN = 0.03  # of that error, for an earlier state of the training to be taken instead of the last
 ANCHOR = 0.05  # weight of the network's first answers, where frames say too little to let go of them
 
 
@@ -127,8 +129,11 @@ def _adapted(clip: Clip, out: Path, budget: LoopConfig, start: DepthModel, say: 
 
     def judged(trained: DepthModel) -> DepthModel:
         nonlocal verdict
+        best, when = _best_state(trained, out, held_out)
+        if when:
+            say(when)
         try:
-            adapted = _fed_as(start, trained, clip, distance)
+            adapted = _fed_as(start, best, clip, distance)
         except UnfitMotion as error:
             verdict = replace(first, reason=f"not kept: after training, {error}")
             return start
@@ -215,6 +220,21 @@ def _train(
         config.student = replace(start.config.net, init=str(path))
         config.loop.minutes, config.loop.seed = budget.minutes, budget.seed
         train(config, out, opened={"main": lessons.dataset}, finish=finish)
+
+
+def _best_state(trained: DepthModel, out: Path, held_out: Snippets) -> tuple[DepthModel, str]:
+    """The last state, or an earlier one that explains the frames held out clearly better, and which one.
+
+    Stopping early, afterwards: what came later was learned by heart.
+    """
+    best, said, paths = trained, "", stored(out / "checkpoints")[1:]  # the first is the last state itself
+    least = (1 - EARLIER_GAIN) * score_clip(trained.disparity, held_out).error if paths else 0.0
+    for path in paths:
+        earlier = load(path).eval()
+        if (error := score_clip(earlier.disparity, held_out).error) < least:
+            best, least = earlier, error
+            said = f"taken as it was at {path.name}, before error on the frames held out rose again"
+    return best, said
 
 
 def _fed_as(start: DepthModel, trained: DepthModel, clip: Clip, distance: int) -> DepthModel:

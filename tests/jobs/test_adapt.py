@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from lumde.cli import main
+from lumde.data.snippets import Snippets
 from lumde.errors import Interrupted, NothingUsable
 from lumde.evaluators import parallax
 from lumde.evaluators.parallax import DISTANCES
@@ -241,6 +243,26 @@ def test_poses_of_some_sequences_alone_are_told(clip, start, tmp_path):
     said = []
     clip = open_clip(tmp_path / "data", load(start), said.append)
     assert not clip.posed and "1 of 2 sequences have recorded poses" in said[0]
+
+
+@pytest.mark.parametrize(("errors", "taken"), [((0.10, 0.099, 0.098), 0), ((0.10, 0.096, 0.08), 2)])
+def test_an_earlier_state_is_taken_if_it_is_clearly_better(start, tmp_path, monkeypatch, errors, taken):
+    """Newest first: the trained network, then its checkpoints; the newest of those is that very network."""
+    states = [load(start) for _ in errors]
+    for state, step in zip(states, (30, 20, 10), strict=True):
+        with torch.no_grad():
+            next(iter(state.net.parameters())).fill_(float(step))
+        save(state, tmp_path / "checkpoints" / f"step-{step}")
+    told = {30.0: errors[0], 20.0: errors[1], 10.0: errors[2]}
+
+    def score(disparity, _):
+        weight = float(next(iter(disparity.__self__.net.parameters())).detach().flatten()[0])
+        return SimpleNamespace(error=told[weight])
+
+    monkeypatch.setattr(job, "score_clip", score)
+    best, said = job._best_state(states[0], tmp_path, Snippets.__new__(Snippets))
+    assert float(next(iter(best.net.parameters())).flatten()[0]) == (30.0, 20.0, 10.0)[taken]
+    assert ("taken as it was at step-10" in said) == bool(taken)
 
 
 def test_a_scale_that_is_lost_in_training_keeps_the_start(clip, start, tmp_path, monkeypatch):
