@@ -45,6 +45,8 @@ def find_sequences(root: Path) -> dict[str, Path]:
     Raises:
         DataError: nothing there that could be a sequence.
     """
+    if root.is_file():
+        raise DataError(f"{root}: is a file; `lumde prepare` makes a dataset folder of a video")
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     if _is_sequence(root):

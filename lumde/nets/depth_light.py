@@ -1,4 +1,4 @@
-"""The light network that is shipped: a small convolutional encoder, attention once, a separable decoder."""
+"""A light network: a small convolutional encoder, attention once, a separable decoder."""
 
 from dataclasses import dataclass
 

@@ -178,6 +178,12 @@ def test_poses_match_by_time_then_by_order(root):
     assert open_frames(root, sequences=("a",)).read(dataset.targets[4]).world_from_camera[0, 3] == 4
 
 
+def test_a_video_is_to_be_prepared_first(tmp_path):
+    (tmp_path / "drive.mp4").write_bytes(b"")
+    with pytest.raises(DataError, match="lumde prepare"):
+        open_frames(tmp_path / "drive.mp4")
+
+
 @pytest.mark.parametrize("times", [np.arange(6.0), 7.5 + np.arange(6) / 10, np.arange(6) / 30 + 100])
 def test_poses_of_another_clock_or_rate_are_taken_in_order(times, tmp_path):
     poses = np.tile(np.eye(4), (6, 1, 1))

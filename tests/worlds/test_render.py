@@ -185,10 +185,36 @@ def test_photometric_error_has_its_minimum_at_the_true_depth(triplets):
     assert curve[factors.index(0.5)] > 4 * curve.min()
 
 
-def test_true_depth_beats_identity_on_textured_static_pixels(triplets):
-    for clip, images in triplets:
+def moved_by(clip, factor):
+    """Pixels by which a factor of the depth moves a point in the neighbour where it shows most."""
+    rows, columns = np.indices(clip.depth[1].shape) + 0.5
+    (fx, _, cx), (_, fy, cy) = clip.intrinsics[:2]
+    rays = np.stack([(columns - cx) / fx, (rows - cy) / fy, np.ones_like(rows)], -1)
+    moves = []
+    for i in (0, 2):
+        turn, travel = np.split((np.linalg.inv(clip.poses[i]) @ clip.poses[1])[:3], [3], axis=1)
+        seen = [(k * clip.depth[1][..., None] * rays) @ turn.T + travel[:, 0] for k in (1.0, factor)]
+        there, here = (
+            np.stack([fx * x / z, fy * y / z], -1) for x, y, z in (np.moveaxis(p, -1, 0) for p in seen)
+        )
+        moves.append(np.linalg.norm(there - here, axis=-1))
+    return np.maximum(*moves)
+
+
+@pytest.mark.parametrize("family", ["streets", "rooms", "shapes"])
+def test_true_depth_beats_identity_and_depth_off_by_a_tenth(family):
+    """On 9 of 10 textured static pixels where a tenth of the depth is half a pixel: less is lost in noise.
+
+    Neighbouring frames at the size of a camera; at a third of it a pixel mixes too much (.85 to .91).
+    """
+    won = []
+    for clip in (render_clip(FAMILIES[family](seed), 192, 640, 3) for seed in range(4)):
+        images = torch.from_numpy(clip.images).permute(0, 3, 1, 2) / 255
         change = np.abs(np.diff(clip.images[1].mean(-1), axis=1, append=0)) / 255
-        textured = static(clip) & (change > 0.02)
+        told = static(clip) & (change > 0.02) & (np.minimum(moved_by(clip, 0.9), moved_by(clip, 1.1)) > 0.5)
         identity = [reprojection_error(images[i : i + 1], images[1:2]) for i in (0, 2)]
         unmoved = torch.cat(identity, 1).min(1).values[0].numpy()
-        assert (error_at(clip, images, 1.0) < unmoved)[textured].mean() > 0.88
+        others = (unmoved, error_at(clip, images, 0.9), error_at(clip, images, 1.1))
+        won.append([(error_at(clip, images, 1.0) < other)[told] for other in others])
+    shares = [np.concatenate(one).mean() for one in zip(*won, strict=True)]
+    assert min(shares) > 0.9
