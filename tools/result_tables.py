@@ -163,24 +163,14 @@ def study_table(name: str) -> str:
     """Rows of a study on the set that it is judged on, numbered as its figure is."""
     summary = read(f"studies/{name}/study")
     rows = [dict(row) for row in accuracy_table(summary, summary["judged_on"])]
-    for number, row in enumerate(rows, 1):
-        row["#"] = number if row["gmacs"] is not None else None
+    trained = [row for row in rows if row["gmacs"] is not None]
+    for row in rows:
+        row["#"] = trained.index(row) + 1 if row in trained else None
         row["total s"], row["MB"] = (_whole(row[key]) for key in ("total_seconds", "peak_mb"))
-        row["±"] = row["abs_rel_std"]
-    columns = (
-        "#",
-        "row",
-        "abs_rel",
-        "±",
-        "rmse",
-        "a1",
-        "agreement",
-        "params",
-        "gmacs",
-        "steps",
-        "total s",
-        "MB",
-    )
+        row["±"], row["extra params"] = row["abs_rel_std"], row["extra_params"]
+    extra = ("extra params",) if any(row["extra_params"] is not None for row in rows) else ()
+    accuracy = ("#", "row", "abs_rel", "±", "rmse", "a1", "agreement")
+    columns = (*accuracy, "params", *extra, "gmacs", "steps", "total s", "MB")
     return markdown([{column: row[column] for column in columns} for row in rows])
 
 

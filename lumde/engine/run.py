@@ -216,6 +216,7 @@ def _result(config: TrainConfig, loop: Loop, validation: Validation | None) -> d
         "data": to_dict(config.data),
         "seed": config.loop.seed,
         "budget": {"steps": config.loop.steps} if config.loop.steps else {"minutes": config.loop.minutes},
+        "extra_params": _extra_params(loop.method),
         "steps": loop.step,
         "seconds": loop.seconds,
         "data_wait_share": loop.total_wait / max(1e-9, loop.seconds),
@@ -226,6 +227,13 @@ def _result(config: TrainConfig, loop: Loop, validation: Validation | None) -> d
     if validation:
         result["validation"] = validation()
     return result
+
+
+def _extra_params(method: Method) -> int:
+    """Numbers that learn beside the student's and are not shipped: of a pose network, critic, adapters."""
+    shipped = {id(parameter) for parameter in method.student.parameters()}
+    learning = {id(p): p for phase in method.phases for p in method.trainable(phase)}
+    return sum(p.numel() for key, p in learning.items() if key not in shipped)
 
 
 def _ship(parts: Parts, folder: Path, result: dict[str, Any], resume: bool, finish: Finish | None) -> None:

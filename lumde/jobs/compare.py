@@ -186,8 +186,9 @@ def summary_of(
         runs = [results[name, seed] for seed in study.seeds]
         tests = {test: _mean([run["tests"][test] for run in runs]) for test in study.tests}
         facts = ("params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
-        cost = {fact: float(np.mean([run[fact] for run in runs])) for fact in facts}
+        cost: dict[str, Any] = {fact: float(np.mean([run[fact] for run in runs])) for fact in facts}
         cost |= {fact: round(cost[fact]) for fact in ("params", "steps")}
+        cost["extra_params"] = runs[0].get("extra_params")  # None in results of before it was told
         rows[name] = {"title": row.title or name, **cost, "tests": tests}
     return {
         "seeds": list(study.seeds),

@@ -126,7 +126,8 @@ def _mean_result(parts: Mapping[str, tuple[dict[str, Any], str]]) -> dict[str, A
         "agreement": None if None in agreements else float(np.mean(agreements)),
     }
     costs = _means({cost: result[cost] for cost in COSTS} for result, _ in parts.values())
-    return {**costs, "tests": {ALL: everything, **tests}}
+    extra, *_ = (result.get("extra_params") for result, _ in parts.values())
+    return {**costs, "extra_params": extra, "tests": {ALL: everything, **tests}}
 
 
 def _means(values: Iterable[Mapping[str, float]]) -> dict[str, float]:

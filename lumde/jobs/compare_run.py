@@ -58,6 +58,7 @@ def run_one(run: Run) -> dict[str, Any]:
         "total_seconds": training["seconds"] + run.seconds_before,
         "peak_mb": training["peak_mb"],
         "notes": training.get("notes", []),
+        "extra_params": training.get("extra_params"),
         **network_cost(model.net, model.config.height, model.config.width),
         "tests": tests,
     }

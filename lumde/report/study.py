@@ -12,7 +12,7 @@ from lumde.pictures.curves import scatter_plot
 from lumde.report.page import html_page
 
 COLUMNS = ("abs_rel", "abs_rel_std", "rmse", "a1", "agreement")
-COSTS = ("params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
+COSTS = ("params", "extra_params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
 Table = Sequence[Mapping[str, Any]]
 
 
@@ -20,7 +20,8 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
     """Write `out`/study.md, study.csv and study.html from what study.json holds."""
     tables = {name: accuracy_table(summary, name) for name in summary["tests"]}
     about = (
-        f"Means over {len(summary['seeds'])} seed(s). *agreement*: mean log distance to the row's teacher."
+        f"Means over {len(summary['seeds'])} seed(s). *agreement*: mean log distance to the row's teacher. "
+        "*extra_params*: what learns beside the student and is not shipped, e.g. a pose network."
     )
     sections = {name: ("", table) for name, table in tables.items()} | {
         "Contrasts": (
@@ -44,16 +45,15 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
 
 
 def accuracy_table(summary: Mapping[str, Any], test: str) -> Table:
-    """One line per row on a test set, the trivial ones last."""
-    lines: list[dict[str, Any]] = []
+    """One line per row on a test set, the trivial ones first."""
+    lines: list[dict[str, Any]] = [
+        {"row": name.replace("_", " "), **{k: metrics.get(k) for k in COLUMNS}, **dict.fromkeys(COSTS)}
+        for name, metrics in summary["trivial"][test].items()
+    ]
     for row in summary["rows"].values():
         values = row["tests"][test]
         accuracy = {name: values.get(name) for name in COLUMNS}
-        lines.append({"row": row["title"], **accuracy, **{name: row[name] for name in COSTS}})
-    for name, metrics in summary["trivial"][test].items():
-        lines.append(
-            {"row": name.replace("_", " "), **{k: metrics.get(k) for k in COLUMNS}, **dict.fromkeys(COSTS)}
-        )
+        lines.append({"row": row["title"], **accuracy, **{name: row.get(name) for name in COSTS}})
     return lines
 
 

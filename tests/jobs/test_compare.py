@@ -70,6 +70,7 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     ]
     row = json.loads((out / "results" / "imitation-seed1.json").read_text())
     assert row["steps"] == 2 and row["peak_mb"] > 50 and row["tests"]["shapes"]["agreement"] > 0
+    assert row["extra_params"] == summary["rows"]["imitation"]["extra_params"] == 0
     teacher = json.loads((out / "results" / "teacher-seed1.json").read_text())
     assert row["total_seconds"] == pytest.approx(row["seconds"] + teacher["seconds"])
     assert teacher["tests"]["shapes"]["agreement"] is None

@@ -10,6 +10,7 @@ import torch
 from method_parts import FixedTeacher, frames_of
 from torch import nn
 
+from lumde.engine.run import _extra_params
 from lumde.methods import METHODS
 from lumde.methods.base import Method
 from lumde.nets.depth_small import DepthSmall
@@ -53,6 +54,23 @@ def batch() -> dict[str, FrameBatch]:
         image=frames.sources[:, 0], jittered=frames.sources[:, 0], intrinsics=frames.intrinsics
     )
     return {"main": frames, "auxiliary": auxiliary}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_learns_beside_the_student_is_counted(name: str) -> None:
+    """Nothing where the student learns alone; else all that no shipped network holds."""
+    method = make(name)
+    beside = [
+        p for part in ("pose_net", "critic", "adapters", "transform") for p in parameters_of(method, part)
+    ]
+    assert _extra_params(method) == sum(p.numel() for p in beside)
+    alone = name in ("supervised", "response", "depth_probability")
+    assert (_extra_params(method) == 0) == alone
+
+
+def parameters_of(method: Method, part: str) -> list[nn.Parameter]:
+    module = getattr(method, part, None)
+    return list(module.parameters()) if isinstance(module, nn.Module) else []
 
 
 @pytest.mark.parametrize("name", METHODS)
