@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lumde.errors import ConfigError
 from lumde.structures import Unit
-from lumde.teachers.base import NetworkTeacherConfig, Teacher
+from lumde.teachers.passes import PassesConfig, PassesTeacher
 
 Polarity = Literal["depth", "disparity"]
 LEAST = 1e-6  # of a disparity or depth, so that its inverse is finite
@@ -19,14 +19,14 @@ ENDS = (0.002, 0.998)  # shares of pixels between which disparity is stretched
 
 
 @dataclass(kw_only=True)
-class ForeignConfig(NetworkTeacherConfig):
+class ForeignConfig(PassesConfig):
     """How answers are meant."""
 
     answers: Literal["auto", "depth", "disparity"] = "auto"  # auto: as its kind is known to, else by looking
     affine: bool = True  # where it answers no metres: right only up to a factor and a shift; False = a factor
 
 
-class ForeignTeacher(Teacher):
+class ForeignTeacher(PassesTeacher):
     """Reads a network's answers; subclasses load it and say what it answers.
 
     Where a network answers disparity only up to scale and shift, every picture's answer is stretched between
@@ -45,8 +45,8 @@ class ForeignTeacher(Teacher):
         return self.unit != "metres" and bool(self.config.affine)
 
     @abstractmethod
-    def answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-        """What the network says, at the images' size, fp32."""
+    def answer(self, images: Float[Tensor, "b 3 h w"], size: float = 1.0) -> Float[Tensor, "b 1 h w"]:
+        """What the network says, at the images' size, fp32; it sees them at `size` times its own."""
 
     def begin(self, images: Float[Tensor, "b 3 h w"]) -> list[str]:
         """Look at real frames once: find or check the polarity, and say what the answers are taken for.
@@ -66,6 +66,7 @@ class ForeignTeacher(Teacher):
                     f"{said[0]}, but {doubt}: say which it is, teacher.answers=depth or disparity"
                 )
             said.append(f"teacher: {doubt}; if so, set teacher.answers={seems}")
+        self._try_sizes(images[:1])
         return said + super().begin(images)
 
     def state(self) -> dict[str, Any]:
@@ -79,15 +80,27 @@ class ForeignTeacher(Teacher):
             self.answers = state["answers"]
         super().restore(state)
 
-    def depth(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-        """Depth at the images' size; the network sees them as its preprocessing says."""
-        answer = self.answer(images)
+    def ask(self, images: Float[Tensor, "b 3 h w"], size: float) -> Float[Tensor, "b 1 h w"]:
+        """Depth at the images' size; the network sees them `size` times as large as it is used to."""
+        answer = self.answer(images, size)
         if self.answers is None:
             self.answers = polarity(answer)
         if self.unit == "metres":
             return answer.clamp(min=1e-3)
         disparity = answer if self.answers == "disparity" else 1 / answer.clamp(min=LEAST)
         return 1 / (stretched(disparity) if self.affine else disparity.clamp(min=LEAST))
+
+    @torch.no_grad()
+    def _try_sizes(self, images: Float[Tensor, "1 3 h w"]) -> None:
+        """Some networks see one size alone; ConfigError where the config asks such a one for others."""
+        for size in set(self.config.sizes) - {1.0}:
+            try:
+                self.ask(images, size)
+            except (RuntimeError, ValueError) as error:
+                reason = str(error).strip().partition("\n")[0]
+                raise ConfigError(
+                    f"teacher.sizes: this network cannot be asked at {size} times its size ({reason})"
+                ) from error
 
     def _range(self) -> str:
         if self.unit == "metres":

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from lumde.errors import CheckpointError, ConfigError
+from lumde.models import resize_pictures
 from lumde.teachers.base import Frozen
 from lumde.teachers.foreign import ForeignConfig, ForeignTeacher
 
@@ -72,19 +73,35 @@ class FoundationTeacher(ForeignTeacher):
         for key in ("_name_or_path", "transformers_version"):  # where it lies and who reads it change nothing
             values.pop(key, None)
         config = json.dumps(values, sort_keys=True, default=str)
-        read = f"{self.answers} {self.unit} {self.config.affine}"
+        read = f"{self.pass_facts()} {self.answers} {self.unit} {self.config.affine}"
         return f"{read} {config} {self.processor.to_json_string()}"
 
-    def answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+    def answer(self, images: Float[Tensor, "b 3 h w"], size: float = 1.0) -> Float[Tensor, "b 1 h w"]:
         """What the model says, enlarged to the images' size; fp32, for bf16 would round far depths away."""
         sizes = [tuple(images.shape[-2:])] * len(images)
         with torch.autocast(images.device.type, enabled=False):
-            inputs = self.processor(images=images.float(), do_rescale=False, return_tensors="pt")
+            pictures, fed = self._fed(images.float(), size)
+            inputs = self.processor(images=pictures, do_rescale=False, return_tensors="pt", **fed)
             output = self.model(inputs["pixel_values"].to(images.device))
             enlarge = self.processor.post_process_depth_estimation
             padded = {"source_sizes": sizes} if "source_sizes" in signature(enlarge).parameters else {}
             found = enlarge(output, target_sizes=sizes, **padded)
         return torch.stack([one["predicted_depth"] for one in found])[:, None].float()
+
+    def _fed(self, images: Tensor, size: float) -> tuple[Tensor, dict[str, Any]]:
+        """Pictures and options that make the preprocessing's result so many times as large."""
+        if size == 1:
+            return images, {}
+        if not self.processor.size:  # it takes pictures as large as they come
+            sides = (round(images.shape[-2] * size), round(images.shape[-1] * size))
+            return resize_pictures(images, sides), {}
+        usual = self.processor(images=images[:1], do_rescale=False, return_tensors="pt")["pixel_values"]
+        height, width = (round(side * size) for side in usual.shape[-2:])
+        fed: dict[str, Any] = {"size": {"height": height, "width": width}}
+        # These are the sides already; the library would choose by which of them a picture changes least.
+        return images, fed | (
+            {"keep_aspect_ratio": False} if hasattr(self.processor, "keep_aspect_ratio") else {}
+        )
 
 
 def _loaded(config: FoundationTeacher.Config) -> tuple[Any, Any]:

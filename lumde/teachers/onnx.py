@@ -63,24 +63,25 @@ class OnnxTeacher(ForeignTeacher):
         config, path = self.config, Path(self.config.path)
         fed = (config.size, config.mean, config.deviation, config.affine)
         weights = [sha256(file) for file in (path, *_named_in(path))]
-        return f"{self.answers} {self.unit} {fed} {' '.join(weights)}"
+        return f"{self.pass_facts()} {self.answers} {self.unit} {fed} {' '.join(weights)}"
 
     @torch.no_grad()
-    def answer(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+    def answer(self, images: Float[Tensor, "b 3 h w"], size: float = 1.0) -> Float[Tensor, "b 1 h w"]:
         """What the network says, enlarged to the images' size.
 
         Raises:
             CheckpointError: the network cannot run on such pictures, or answers no map per picture.
         """
-        size = (images.shape[-2], images.shape[-1])
-        seen = resize_pictures(images.float(), (self.size[0] or size[0], self.size[1] or size[1]))
+        whole = (images.shape[-2], images.shape[-1])
+        rows, columns = (round(size * (own or side)) for own, side in zip(self.size, whole, strict=True))
+        seen = resize_pictures(images.float(), (rows, columns))
         mean, deviation = (
             seen.new_tensor(v).view(3, 1, 1) for v in (self.config.mean, self.config.deviation)
         )
         pictures = ((seen - mean) / deviation).cpu().numpy()
         count = self.batch or len(pictures)
         answers = [self._run(pictures[i : i + count], count) for i in range(0, len(pictures), count)]
-        return resize_disparity(torch.from_numpy(np.concatenate(answers)).to(images.device), size)
+        return resize_disparity(torch.from_numpy(np.concatenate(answers)).to(images.device), whole)
 
     def _run(self, pictures: Float[np.ndarray, "n 3 h w"], count: int) -> Float[np.ndarray, "n 1 h2 w2"]:
         """One call; a batch that the file fixes is filled up with copies of its last picture."""
@@ -147,4 +148,6 @@ def _input_shape(session: Any, config: OnnxTeacher.Config) -> tuple[tuple[int, i
     for own, asked in zip((height, width), config.size, strict=True):
         if own and asked and own != asked:
             raise ConfigError(f"teacher.size: {config.size}, but {config.path} sees {height} x {width}")
+    if (height or width) and config.sizes != (1.0,):
+        raise ConfigError(f"teacher.sizes: {config.path} sees {height} x {width} and nothing else")
     return (height or config.size[0], width or config.size[1]), batch

@@ -87,11 +87,43 @@ def test_it_sees_what_its_preprocessing_makes_of_a_picture(folder):
     torch.testing.assert_close(model.depth(images), 1 / stretched(found["predicted_depth"][None, None]))
 
 
+def test_passes_are_averaged_at_their_sizes_and_mirrored(folder):
+    images, seen = torch.rand(2, 3, 48, 80), []
+    many = teacher(folder, sizes=(1.0, 2.0), flip=True, spread=0.1)
+    many.model.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape[-2:])))
+    depth = many.depth(images)
+    assert seen == [(56, 98), (112, 196)] * 2
+    plain = teacher(folder)
+    expected = [many.ask(images, 1.0), many.ask(images, 2.0)]
+    expected += [many.ask(images.flip(-1), size).flip(-1) for size in (1.0, 2.0)]
+    torch.testing.assert_close(expected[0], plain.depth(images))
+    assert not torch.allclose(expected[0], expected[1])
+    torch.testing.assert_close(depth, torch.stack(expected).log().mean(0).exp())
+    spread = torch.stack(expected).log().std(0, correction=0)
+    torch.testing.assert_close(many.certainty(images), 1 / (1 + (spread / 0.1) ** 2))
+    assert many.weighs and not many.one_pass and plain.one_pass and many.facts() != plain.facts()
+    with pytest.raises(ValueError, match="two passes or more"):
+        teacher(folder, most_spread=0.1)
+
+
+def test_a_model_that_sees_one_size_alone_is_asked_for_no_other(folder, monkeypatch):
+    model = teacher(folder, sizes=(1.0, 1.5), answers="disparity")
+
+    def answer(images, size=1.0):
+        if size != 1:
+            raise ValueError("Input image size (84*84) doesn't match model (56*56)")
+        return images[:, :1]
+
+    monkeypatch.setattr(model, "answer", answer)
+    with pytest.raises(ConfigError, match=r"teacher.sizes: .* asked at 1.5 times its size \(Input image"):
+        model.begin(torch.rand(2, 3, 48, 80))
+
+
 def test_polarity_is_told_and_doubted_where_frames_say_otherwise(folder):
     ramp = torch.linspace(0, 1, 20).view(1, 1, 20, 1).expand(3, 1, 20, 8)
     assert polarity(ramp) == "disparity" and polarity(1 - ramp) == "depth"
     model = teacher(folder)
-    model.answer = lambda images: 1 - ramp
+    model.answer = lambda images, size=1.0: 1 - ramp
     with pytest.raises(ConfigError, match="read as disparity.* look like depth.* teacher.answers="):
         model.begin(torch.rand(3, 3, 20, 8))  # nobody said which: not a guess to train on for hours
     model.restore({"answers": "disparity"})
@@ -163,6 +195,11 @@ def test_models_that_answer_metres(write, tmp_path):
     depth = model.depth(images)
     assert depth.shape == (2, 1, 48, 80) and depth.min() > 0
     assert teacher(tmp_path, answers="disparity").unit == "relative"  # then no metre is left
+    larger, seen = teacher(tmp_path, sizes=(1.0, 2.0)), []
+    larger.model.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[-2:].numel()))
+    larger.begin(images)
+    assert larger.depth(images).shape == (2, 1, 48, 80)
+    assert seen[-1] >= 4 * seen[-2]  # glpn rounds sides down to multiples of 32
 
 
 def test_weights_of_another_model_are_refused(folder, tmp_path):

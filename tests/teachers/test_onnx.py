@@ -123,3 +123,13 @@ def test_pictures_that_it_cannot_take_are_told(tmp_path):
     teacher.session.run = lambda *_: (_ for _ in ()).throw(RuntimeError("bad shape\nmore"))
     with pytest.raises(CheckpointError, match=r"20 x 30 \(bad shape\); is teacher.size"):
         teacher.depth(IMAGES)
+
+
+def test_passes_at_other_sizes_need_a_network_that_sees_them(tmp_path):
+    """The mean over channels does not mind: bilinear there and back is all that differs."""
+    free = made(network(tmp_path / "free.onnx"), unit="metres", sizes=(1.0, 0.5), flip=True)
+    assert free.depth(IMAGES).shape == (3, 1, 20, 30)
+    torch.testing.assert_close(free.ask(IMAGES, 1.0), free.ask(IMAGES.flip(-1), 1.0).flip(-1))
+    assert not torch.allclose(free.ask(IMAGES, 0.5), free.ask(IMAGES, 1.0), atol=0.01)
+    with pytest.raises(ConfigError, match=r"teacher.sizes: .* sees 20 x 30 and nothing else"):
+        made(network(tmp_path / "fixed.onnx", shape=("n", 3, 20, 30)), sizes=(1.0, 1.5))
