@@ -88,6 +88,7 @@ ZERO_SHOT_ROWS = {
     "zero_shot_streets-v1": "worlds: streets-v1",
     "zero_shot_rooms-v1": "worlds: rooms-v1",
     "zero_shot_shifted-v1": "worlds: shifted-v1 (shapes)",
+    "zero_shot_shifted-v2": "worlds: shifted-v2 (streets of other things, surfaces, cameras, weather)",
     "zero_shot_drive_0060": "KITTI drive 0060, 13 frames (development)",
     "zero_shot_kitchen_development": "kitchen, frames 100-249 (development)",
     "zero_shot_xx_development": "KITTI odometry clip xx, triangulated points (development)",

@@ -9,7 +9,7 @@ evaluate() { # NAME option ...
     lumde evaluate "$model" --json "$out/$name.json" "$@" > "$out/$name.txt" 2>&1
     sed -n 's/^/'"$name"': /p' "$out/$name.txt" | sed -n 2,4p
 }
-for set in streets-v1 rooms-v1 shifted-v1; do
+for set in streets-v1 rooms-v1 shifted-v1 shifted-v2; do
     evaluate "zero_shot_$set" --data synthetic --split "$set"
 done
 # Steered by these while the worlds were made ...

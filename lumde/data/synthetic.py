@@ -21,12 +21,16 @@ class TestSet(NamedTuple):
     family: str
     worlds: int = 32
     frames: tuple[int, ...] = tuple(range(0, 40, 4))
+    look: bool = False
 
 
 TEST_SETS = {
     "streets-v1": TestSet("streets"),
     "rooms-v1": TestSet("rooms"),
     "shifted-v1": TestSet("shapes"),  # nothing stands there as it does in streets and rooms
+    "shifted-v2": TestSet(
+        "odd_streets", look=True
+    ),  # surfaces, things, heights, angles, weather of no other set
 }
 _APART = 7  # frames by which the clips of neighbouring worlds begin apart, if spread
 _STREAM = 1 << 32  # seeds per stream; the space below the first stream belongs to the test sets
@@ -63,7 +67,7 @@ class Synthetic(FrameDataset):
         width: int = 192
         seed: int = 0  # names the stream
         test_set: str = ""  # a key of TEST_SETS instead of the stream
-        look: bool = False  # shine, haze and the exposure of a camera; the test sets are without
+        look: bool = False  # shine, haze and the exposure of a camera; the test sets say for themselves
         sky_depth: float = 0.0  # metres told where the sky is seen; 0 = no depth there
         fresh: int = 0  # worlds replaced per epoch by the next ones of the stream
         processes: int = 0  # that render, the next epoch's worlds during this one; 0 = this one, when asked
@@ -144,7 +148,8 @@ class Synthetic(FrameDataset):
         """What to render of world `index`."""
         if self.config.test_set:
             test_set = TEST_SETS[self.config.test_set]
-            return Order(test_set.family, frozen_seed(self.config.test_set, index), test_set.frames)
+            seed = frozen_seed(self.config.test_set, index)
+            return Order(test_set.family, seed, test_set.frames, test_set.look)
         length = (self.config.frames - 1) * self.config.every + 1
         start = _APART * index % (MAX_FRAMES - length + 1) if self.config.spread else 0
         frames = tuple(range(start, start + length, self.config.every))

@@ -9,6 +9,7 @@ from lumde.worlds.motion import MAX_FRAMES
 from lumde.worlds.planes import Planes
 from lumde.worlds.scene import Light, World
 
+HAZE, FOG = (0.02, 0.5), (0.6, 1.5)  # extinction over the distance of the middle of a scene
 _FAR = np.float32(1e5)  # metres, beyond everything
 
 # How strongly a texture shines, 0 to 1; what is not named is dull.
@@ -52,8 +53,9 @@ def make_look(world: World) -> Look:
     middles = world.surfaces.corners[world.backdrop :].mean(1) - world.world_from_camera[0, :3, 3]
     view = float(np.median(np.linalg.norm(middles, axis=1)))
     shine = np.array([SHINE.get(name, 0.0) for name in textures]) * rng.uniform(0.0, 1.0)
-    clear = rng.random() < (0.9 if world.indoors else 0.5)
-    haze = 0.0 if clear else float(np.exp(rng.uniform(np.log(0.02), np.log(0.5)))) / view
+    clear = rng.random() < (0.9 if world.indoors else 0.5) and not world.fog
+    thin, thick = FOG if world.fog else HAZE
+    haze = 0.0 if clear else float(np.exp(rng.uniform(np.log(thin), np.log(thick)))) / view
     frames = np.arange(MAX_FRAMES)
     wave = np.sin(frames * (2 * np.pi / rng.uniform(15.0, 60.0)) + rng.uniform(0, 2 * np.pi))
     drift = rng.uniform(0, 0.12) * wave

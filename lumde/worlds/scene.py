@@ -62,6 +62,7 @@ class World:
     fov_deg: float  # horizontal
     world_from_camera: Float[np.ndarray, "n 4 4"]  # the longest clip this world has room for
     indoors: bool = False  # where air is clear
+    fog: bool = False  # air that hides what lies beyond the middle of the scene
 
 
 @dataclass(frozen=True)

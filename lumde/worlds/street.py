@@ -1,5 +1,6 @@
 """Procedural streets: a road between buildings, vehicles, poles, trees and people, drawn from one seed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,13 @@ from lumde.worlds import furniture
 from lumde.worlds.ground import KERB_HEIGHT, make_ground, make_sky
 from lumde.worlds.kit import Kit, Place
 from lumde.worlds.motion import MAX_FRAMES, Course, drive, make_course, poses_from_angles
+from lumde.worlds.odd import monument, paint_odd
 from lumde.worlds.patterns import TILE_M, paint_street
 from lumde.worlds.scene import Light, Mover, World, join
 from lumde.worlds.solids import Solid, triangulate
+from lumde.worlds.textures import Atlas
 
+Maker = Callable[[Kit, Place, int], list[Solid]]
 _VIEW = 18.0  # metres of street beyond the camera's last place
 
 
@@ -27,6 +31,7 @@ class _Layout:
     lane: float  # of the camera, to the right of the centre line
     built: tuple[float, float] = (1.0, 1.0)  # share of the building sites that are used, left and right
     closed: bool = True  # buildings across its end
+    parked: Maker = furniture.vehicle  # what stands along the kerb
 
     def place(self, along: float, aside: float, turn: float = 0.0, raised: bool = True) -> Place:
         """A place by arc length and offset to the right of the centre line; raised = on the pavement."""
@@ -43,9 +48,23 @@ class _Ranges:
     fov_deg: tuple[float, float] = (46.0, 66.0)
     height: tuple[float, float] = (1.5, 2.0)  # metres above the road
     open: float = 0.0  # share of roads with few buildings
+    sun_deg: tuple[float, float] = (20.0, 65.0)  # above the horizon
+    paint: Callable[[np.random.Generator], Atlas] = paint_street
+    parked: Maker = furniture.vehicle
+    fog: bool = False
 
 
 _WIDE = _Ranges(speed=(0.15, 1.6), fov_deg=(45.0, 100.0), height=(1.0, 2.2), open=0.6)
+# Outside of all that the others are drawn from: a coach's or a kerb's camera, wider, in fog and low sun.
+_ODD = _Ranges(
+    fov_deg=(104.0, 118.0),
+    height=(2.6, 3.8),
+    open=0.6,
+    sun_deg=(4.0, 14.0),
+    paint=paint_odd,
+    parked=monument,
+    fog=True,
+)
 
 
 def make_street(seed: int) -> World:
@@ -58,9 +77,14 @@ def make_wide_street(seed: int) -> World:
     return _street(seed, _WIDE)
 
 
+def make_odd_street(seed: int) -> World:
+    """Draw a street for tests alone: seen from above, wide, through fog; no surface as in another world."""
+    return _street(seed, _ODD)
+
+
 def _street(seed: int, ranges: _Ranges) -> World:
     rng = np.random.default_rng(seed)
-    atlas = paint_street(rng)
+    atlas = ranges.paint(rng)
     speed = float(rng.uniform(*ranges.speed))
     course = make_course(rng, MAX_FRAMES * speed * 1.2 + _VIEW)
     half_road = float(rng.uniform(2.4, 6.5))
@@ -70,6 +94,7 @@ def _street(seed: int, ranges: _Ranges) -> World:
         pavement=float(rng.uniform(1.0, 2.6)),
         setback=float(rng.uniform(0.0, 7.0)),
         lane=float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.5) * half_road),
+        parked=ranges.parked,
         **_openness(seed, ranges.open),
     )
     fov_deg = float(rng.uniform(*ranges.fov_deg))
@@ -84,7 +109,8 @@ def _street(seed: int, ranges: _Ranges) -> World:
     sky = make_sky(atlas.index("sky"), middle)
     surfaces = join([sky, ground, triangulate(solids)])
     movers = _movers(kit, layout, speed)
-    return World(seed, surfaces, len(sky.ids), movers, atlas, _light(rng), fov_deg, poses)
+    light, fog = _light(rng, ranges.sun_deg), ranges.fog
+    return World(seed, surfaces, len(sky.ids), movers, atlas, light, fov_deg, poses, fog=fog)
 
 
 def _openness(seed: int, share: float) -> dict[str, Any]:
@@ -96,9 +122,9 @@ def _openness(seed: int, share: float) -> dict[str, Any]:
     return {"built": (float(left), float(right)), "closed": bool(rng.random() < 0.3)}
 
 
-def _light(rng: np.random.Generator) -> Light:
+def _light(rng: np.random.Generator, sun_deg: tuple[float, float]) -> Light:
     """A sun behind more or less cloud."""
-    azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(np.radians(20), np.radians(65))
+    azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(*np.radians(sun_deg))
     towards = np.array(
         [np.cos(elevation) * np.sin(azimuth), -np.sin(elevation), np.cos(elevation) * np.cos(azimuth)]
     )
@@ -220,7 +246,7 @@ def _parked(kit: Kit, layout: _Layout, side: int) -> list[Solid]:
             turn = float(rng.normal(0, 0.03)) + (np.pi if rng.random() < 0.4 else 0.0)
             sway = float(rng.uniform(-0.1, 0.1))
             place = layout.place(along, side * (aside + sway), turn, raised=on_pavement)
-            solids += furniture.vehicle(kit, place, kit.new_id())
+            solids += layout.parked(kit, place, kit.new_id())
         along += float(rng.uniform(5.6, 8.5))
     return solids
 
