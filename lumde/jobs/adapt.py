@@ -19,7 +19,7 @@ from lumde.engine.checkpoint import stored
 from lumde.engine.loop_config import LoopConfig
 from lumde.engine.run import Finish, train
 from lumde.engine.run_config import load_config
-from lumde.errors import Interrupted, NothingUsable, UsageError
+from lumde.errors import CheckpointError, Interrupted, NothingUsable, UsageError
 from lumde.evaluators.corners import Corners, CornerScore
 from lumde.evaluators.parallax import LEAST_PARALLAX, LEAST_TRAVEL, MOST, ClipScore, score_clip, survey
 from lumde.files import require_unused, write_json
@@ -225,12 +225,16 @@ def _train(
 def _best_state(trained: DepthModel, out: Path, held_out: Snippets) -> tuple[DepthModel, str]:
     """The last state, or an earlier one that explains the frames held out clearly better, and which one.
 
-    Stopping early, afterwards: what came later was learned by heart.
+    Stopping early, afterwards: what came later was learned by heart. The same frames judge what was chosen by
+    them, of at most four states; the margin is more than such a choice gains by chance.
     """
     best, said, paths = trained, "", stored(out / "checkpoints")[1:]  # the first is the last state itself
     least = (1 - EARLIER_GAIN) * score_clip(trained.disparity, held_out).error if paths else 0.0
     for path in paths:
-        earlier = load(path).eval()
+        try:
+            earlier = load(path).eval()
+        except CheckpointError:  # damaged: then it is no candidate
+            continue
         if (error := score_clip(earlier.disparity, held_out).error) < least:
             best, least = earlier, error
             said = f"taken as it was at {path.name}, before error on the frames held out rose again"

@@ -61,7 +61,7 @@ def judged(
     def verdict(key: tuple[str, str], rows: Collection[str], words: tuple[str, str, str]) -> dict[str, Any]:
         p_holm, one, name = adjusted.get(key), differences[key], "verdict" if key in pairs else "holds"
         if p_holm is None or one is None:
-            return {"p_holm": None, name: "exploratory" if p_holm is None else NO_GAP}
+            return {"p_holm": None, name: "exploratory" if p_holm is None else few or NO_GAP + interim}
         unfit = few or (POOR if set(rows) & set(poorly_taught) else "")
         return {"p_holm": p_holm, name: unfit or _word(words, one, p_holm) + interim}
 

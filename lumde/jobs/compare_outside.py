@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lumde.jobs.study import StudyConfig, config_of
 from lumde.models.folder import WEIGHTS, model_folder
 
 TAKEN = ("init", "path", "weights")  # keys of networks' starts and of teachers
+NO_PATHS = ("", "none", "imagenet")  # `weights` that come from nowhere, or with a library
 LOOKED_INTO = 64  # files of a folder of maps, evenly spread: there may be gigabytes
 MADE_BY_ROWS = {"teacher": "teacher.path", "start": "student.init"}
 
@@ -26,7 +28,7 @@ def outside(study: StudyConfig, name: str, folder: Path, out: Path) -> dict[str,
 
 def _taken(values: Any, prefix: str) -> Iterator[tuple[str, str]]:
     for key, value in values.items() if isinstance(values, dict) else ():
-        if key in TAKEN and isinstance(value, str) and value:
+        if key in TAKEN and isinstance(value, str) and value not in NO_PATHS:
             yield prefix + key, value
         yield from _taken(value, f"{prefix}{key}.")
 
@@ -43,5 +45,12 @@ def _content(path: Path) -> str:
             return sha256(path)[:16]
     files = sorted(file for file in path.rglob("*") if file.is_file())
     text = "\n".join(f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in files)
-    text += "".join(sha256(file) for file in files[:: max(1, len(files) // LOOKED_INTO)])
+    for file in files[:: max(1, -(-len(files) // LOOKED_INTO))]:
+        text += _hashed(file, file.stat().st_size, file.stat().st_mtime_ns)
     return hashlib.sha256(text.encode()).hexdigest()[:16] if files else ""
+
+
+@cache
+def _hashed(file: Path, size: int, changed_ns: int) -> str:
+    """Hash of a file that has not changed since; asked for every row and run, of gigabytes perhaps."""
+    return sha256(file)

@@ -3,6 +3,7 @@
 Leave-one-block-out is one: each part leaves out another block of a clip, and tests on it.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from lumde.config import load, read_values
 from lumde.errors import ConfigError
 from lumde.files import claim_output, read_json, write_json
 from lumde.jobs.compare import checked, compare, summary_of
-from lumde.jobs.compare_store import Say
+from lumde.jobs.compare_store import Say, result_file
 from lumde.jobs.study import StudyConfig, filled
 from lumde.lock import locked
 from lumde.report.study import write_study
@@ -37,7 +38,7 @@ class PartsConfig:
         for name, file in self.parts.items():
             if Path(file).name != file:
                 raise ValueError(f"parts.{name}: must be a file beside this one, found {file!r}")
-            if not name.replace("_", "").replace("-", "").isalnum() or name == ALL:
+            if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"parts.{name}: letters, digits, - and _ only: it becomes a folder")
 
 
@@ -68,12 +69,13 @@ def run_study(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence
     _require_alike(studies)
     claim_output(out, resume)
     with locked(out):
+        known = _declared(studies, out)
         summaries = {}
         for name, file in joint.parts.items():
             say(f"part {name}")
             part = out / name
             summaries[name] = compare(path.parent / file, part, resume and part.is_dir(), say, overrides)
-        summary = _joined(studies, summaries, out)
+        summary = _joined(studies, summaries, out, known)
         write_json(out / "study.json", summary)
         write_study(out, summary)
         return summary
@@ -81,6 +83,9 @@ def run_study(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence
 
 def _require_alike(studies: Mapping[str, StudyConfig]) -> None:
     first, *others = studies
+    tests = [json.dumps(test, sort_keys=True) for test in _tests(studies).values()]
+    if len(set(tests)) < len(tests):
+        raise ConfigError("parts: two of them test on the same, and would count twice")
     for name in others:
         for what in ("rows", "overrides", "seeds", "contrasts", "claims", "teacher_beats"):
             if getattr(studies[first], what) != getattr(studies[name], what):
@@ -90,17 +95,30 @@ def _require_alike(studies: Mapping[str, StudyConfig]) -> None:
                 )
 
 
+def _tests(studies: Mapping[str, StudyConfig]) -> dict[str, Any]:
+    """What each part is judged on."""
+    return {name: filled(study.tests[study.judged_on], study.values) for name, study in studies.items()}
+
+
+def _declared(studies: Mapping[str, StudyConfig], out: Path) -> bool:
+    """Whether these parts were declared before the first result: none may be dropped after it."""
+    file, now = out / "declared_parts.json", json.loads(json.dumps(_tests(studies)))
+    if not any(out.glob("*/results/*.json")):
+        write_json(file, now)
+    return file.exists() and bool(read_json(file) == now)
+
+
 def _joined(
-    studies: Mapping[str, StudyConfig], summaries: Mapping[str, dict[str, Any]], out: Path
+    studies: Mapping[str, StudyConfig], summaries: Mapping[str, dict[str, Any]], out: Path, known: bool
 ) -> dict[str, Any]:
     """The summary of a study whose worlds are the parts."""
     first = next(iter(studies.values()))
-    tests = {name: filled(study.tests[study.judged_on], study.values) for name, study in studies.items()}
+    tests = _tests(studies)
     whole = replace(first, tests={ALL: tests, **tests}, main_test=ALL, values={}, tuning=None)
     results = {
         (row, seed): _mean_result(
             {
-                name: (read_json(out / name / "results" / f"{row}-seed{seed}.json"), study.judged_on)
+                name: (read_json(result_file(out / name, row, seed)), study.judged_on)
                 for name, study in studies.items()
             }
         )
@@ -111,8 +129,9 @@ def _joined(
     trivial = {ALL: {kind: _means(one[kind] for one in maps.values()) for kind in maps[next(iter(maps))]}}
     files = [out / name / "declared.json" for name in studies]
     asked = [{**read_json(file), "judged_on": ALL} if file.exists() else {} for file in files]
-    known = asked[0] if all(one == asked[0] for one in asked) else {}  # asked before each part's first result
-    return summary_of(whole, results, trivial | maps, known) | {"tuning": []}
+    # Asked before each part's first result, or nobody knows.
+    declared = asked[0] if known and all(one == asked[0] for one in asked) else {}
+    return summary_of(whole, results, trivial | maps, declared) | {"tuning": []}
 
 
 def _mean_result(parts: Mapping[str, tuple[dict[str, Any], str]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ MOST = 24  # snippets that are looked at
 TRIED = np.geomspace(0.02, 50, 41)  # factors, a quarter apart
 FINER = 9  # factors between two of them
 LEAST_SHARE = 0.25  # of the error that recorded turning leaves, taken away by recorded travel at its scale
+FEW = 16  # snippets from which on a jump is looked for in more than the middle
 WORST_JUMP = 1.5  # between the scales of a clip's two parts
 WORST_LOSS = 0.05  # of a part's least error, at the scale of the whole clip
 
@@ -110,9 +111,11 @@ def _worst_jump(curves: Float[np.ndarray, "n k"]) -> float:
     A network's own scale wanders from view to view, recorded motion that lost track jumps at once: scales of
     a few neighbours must differ as those of all that is before and all that comes after do.
     """
-    best, shortest, few = int(curves.mean(0).argmin()), max(1, len(curves) // 4), max(2, len(curves) // 8)
+    count, best = len(curves), int(curves.mean(0).argmin())
+    # Single snippets err: of few, only halves are compared.
+    shortest, few = (count // 4, count // 8) if count >= FEW else (max(1, count // 2), count)
     worst = 1.0
-    for end in range(shortest, len(curves) - shortest + 1):
+    for end in range(shortest, count - shortest + 1):
         parts = [curves[:end].mean(0), curves[end:].mean(0)]
         near = [curves[max(0, end - few) : end].mean(0), curves[end : end + few].mean(0)]
         # Of a part without travel every scale is as good: only one that suffers under the common one speaks.

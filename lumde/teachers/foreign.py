@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lumde.errors import ConfigError
+from lumde.errors import CheckpointError, ConfigError
 from lumde.structures import Unit
 from lumde.teachers.passes import PassesConfig, PassesTeacher
 
@@ -96,11 +96,18 @@ class ForeignTeacher(PassesTeacher):
         for size in set(self.config.sizes) - {1.0}:
             try:
                 self.ask(images, size)
-            except (RuntimeError, ValueError) as error:
+            except torch.OutOfMemoryError:
+                raise
+            except (CheckpointError, RuntimeError, ValueError) as error:
                 reason = str(error).strip().partition("\n")[0]
                 raise ConfigError(
                     f"teacher.sizes: this network cannot be asked at {size} times its size ({reason})"
                 ) from error
+
+    def pass_facts(self) -> str:
+        """Nothing for the one pass that such teachers gave before they could be asked for more."""
+        many = self.config.flip or self.config.sizes != (1.0,)
+        return super().pass_facts() if many else ""
 
     def _range(self) -> str:
         if self.unit == "metres":

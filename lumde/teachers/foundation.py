@@ -73,7 +73,7 @@ class FoundationTeacher(ForeignTeacher):
         for key in ("_name_or_path", "transformers_version"):  # where it lies and who reads it change nothing
             values.pop(key, None)
         config = json.dumps(values, sort_keys=True, default=str)
-        read = f"{self.pass_facts()} {self.answers} {self.unit} {self.config.affine}"
+        read = f"{self.pass_facts()}{self.answers} {self.unit} {self.config.affine}"
         return f"{read} {config} {self.processor.to_json_string()}"
 
     def answer(self, images: Float[Tensor, "b 3 h w"], size: float = 1.0) -> Float[Tensor, "b 1 h w"]:

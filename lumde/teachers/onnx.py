@@ -63,7 +63,7 @@ class OnnxTeacher(ForeignTeacher):
         config, path = self.config, Path(self.config.path)
         fed = (config.size, config.mean, config.deviation, config.affine)
         weights = [sha256(file) for file in (path, *_named_in(path))]
-        return f"{self.pass_facts()} {self.answers} {self.unit} {fed} {' '.join(weights)}"
+        return f"{self.pass_facts()}{self.answers} {self.unit} {fed} {' '.join(weights)}"
 
     @torch.no_grad()
     def answer(self, images: Float[Tensor, "b 3 h w"], size: float = 1.0) -> Float[Tensor, "b 1 h w"]:

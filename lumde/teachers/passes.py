@@ -79,7 +79,7 @@ class PassesTeacher(Teacher):
 
     def pass_facts(self) -> str:
         """Sizes and mirroring of its passes."""
-        return f"{self.config.sizes} {self.config.flip} {self.config.most_spread}"
+        return f"{self.config.sizes} {self.config.flip} {self.config.most_spread} "
 
     def weight_facts(self) -> str:
         """The spread at which a pixel weighs half."""

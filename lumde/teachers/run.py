@@ -50,7 +50,7 @@ class RunTeacher(PassesTeacher):
     def facts(self) -> str:
         """Sizes and mirroring of its passes, and how its network is fed."""
         fed = cast(DepthModel, self.model.net).config
-        return f"{self.pass_facts()} {fed.net.architecture()} {fed.height} {fed.width} {fed.fit}"
+        return f"{self.pass_facts()}{fed.net.architecture()} {fed.height} {fed.width} {fed.fit}"
 
     def ask(self, images: Float[Tensor, "b 3 h w"], size: float) -> Float[Tensor, "b 1 h w"]:
         """Depth at the images' size; the network sees them at `size` times its own."""

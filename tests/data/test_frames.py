@@ -192,6 +192,14 @@ def test_poses_of_another_clock_or_rate_are_taken_in_order(times, tmp_path):
     assert np.allclose(match_poses(tmp_path / "poses.txt", [n / 10 for n in range(6)], 6), poses)
 
 
+@pytest.mark.parametrize("seconds", [[0, 0.1, 0.2, 3.3, 3.4, 3.5], [5.7, 6.7, 7.7, 8.7, 9.7, 10.7]])
+def test_numbered_poses_are_taken_in_order_whatever_the_frames_times(seconds, tmp_path):
+    poses = np.tile(np.eye(4), (6, 1, 1))
+    poses[:, 0, 3] = np.arange(6)
+    write_tum(tmp_path / "poses.txt", np.arange(6.0), poses)
+    assert np.allclose(match_poses(tmp_path / "poses.txt", [float(s) for s in seconds], 6), poses)
+
+
 @pytest.mark.parametrize(
     ("times", "message"),
     [

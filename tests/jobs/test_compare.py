@@ -422,6 +422,8 @@ def test_maps_and_weight_files_are_known_by_content(study, tmp_path):
             (maps / f"{number}.npy").write_bytes(content)
         seen.add(outside(named, "started", study.parent, tmp_path)["teacher.path"])
     assert len(seen) == 2
+    student = "overrides=['student={name: depth_resnet, scales: 1}']"
+    assert outside(load(study, StudyConfig, [student]), "started", study.parent, tmp_path) == {}
 
 
 def eight_seeds(study, gain: float, lost: float):

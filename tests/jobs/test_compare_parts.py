@@ -95,13 +95,15 @@ def test_parts_are_worlds_of_the_whole(joint, tmp_path):
                 text = json.dumps({**costs, "tests": {"shapes": test}})
                 (folder / "results" / f"{row}-seed{seed}.json").write_text(text)
     part = {"judged_on": "shapes", "trivial": {"shapes": {"constant_depth": metrics | {"abs_rel": 0.5}}}}
-    found = _joined(studies, dict.fromkeys(names, part), tmp_path / "out")
+    found = _joined(studies, dict.fromkeys(names, part), tmp_path / "out", True)
     one = found["contrasts"]["more steps"]
     assert one["mean"] == pytest.approx(expected.mean()) and one["verdict"] == "helps"
     assert found["claims"]["no worse"]["holds"] == "exploratory"  # nobody declared it
     assert found["rows"]["first"]["steps"] == 1
+    dropped = _joined(studies, dict.fromkeys(names, part), tmp_path / "out", False)
+    assert dropped["contrasts"]["more steps"]["verdict"] == "exploratory"
     (tmp_path / "out" / "part3" / "declared.json").unlink()
-    again = _joined(studies, dict.fromkeys(names, part), tmp_path / "out")
+    again = _joined(studies, dict.fromkeys(names, part), tmp_path / "out", True)
     assert again["contrasts"]["more steps"]["verdict"] == "exploratory"
 
 
@@ -118,7 +120,7 @@ def test_parts_are_worlds_of_the_whole(joint, tmp_path):
 )
 def test_parts_that_ask_different_things_are_refused(joint, tmp_path, old, new, message):
     part = joint.parent / "two.yaml"
-    part.write_text(PART.replace(old, new))
+    part.write_text(PART.replace("seed: 77", "seed: 78").replace(old, new))
     with pytest.raises(ConfigError, match=message):
         run_study(joint, tmp_path / "out", False, lambda _: None)
     assert not (tmp_path / "out").exists()
@@ -137,6 +139,18 @@ def test_parts_must_be_names_and_files_beside(joint, tmp_path, text, message):
     joint.write_text(text)
     with pytest.raises(ConfigError, match=message):
         run_study(joint, tmp_path / "out", False, lambda _: None)
+
+
+def test_a_part_that_is_dropped_after_the_first_result_is_not_forgotten(joint, tmp_path):
+    (joint.parent / "three.yaml").write_text("base: one.yaml\ntests: {shapes: {seed: 79}}\n")
+    joint.write_text("parts: {one: one.yaml, two: two.yaml, three: three.yaml}\n")
+    run_study(joint, tmp_path / "out", False, lambda _: None)
+    joint.write_text(JOINT)
+    found = run_study(joint, tmp_path / "out", True, lambda _: None)
+    assert found["contrasts"]["more steps"]["verdict"] == "exploratory"
+    joint.write_text("parts: {one: one.yaml, again: one.yaml}\n")
+    with pytest.raises(ConfigError, match="count twice"):
+        run_study(joint, tmp_path / "other", False, lambda _: None)
 
 
 def test_the_parts_of_the_kitchen_ask_the_same():
