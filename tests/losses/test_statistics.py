@@ -60,4 +60,6 @@ def test_gradient_is_that_of_finite_differences():
         layer.running_var.uniform_(0.5, 2.0)
     maps = [torch.randn(2, 3, 4, 5), torch.randn(2, 2, 3, 3)]
     inputs = tuple(x.double().requires_grad_() for x in maps)
-    assert torch.autograd.gradcheck(lambda *xs: statistics_gap(zip(layers, xs, strict=True)), inputs)
+    # Statistics are of single precision, whatever the maps are: wider differences see less of its rounding.
+    gap = lambda *maps: statistics_gap(zip(layers, maps, strict=True))  # noqa: E731
+    assert torch.autograd.gradcheck(gap, inputs, eps=1e-2, atol=5e-5)
