@@ -28,9 +28,7 @@ TEST_SETS = {
     "streets-v1": TestSet("streets"),
     "rooms-v1": TestSet("rooms"),
     "shifted-v1": TestSet("shapes"),  # nothing stands there as it does in streets and rooms
-    "shifted-v2": TestSet(
-        "odd_streets", look=True
-    ),  # surfaces, things, heights, angles, weather of no other set
+    "shifted-v2": TestSet("odd_streets", look=True),  # things, surfaces, cameras, weather of no other
 }
 _APART = 7  # frames by which the clips of neighbouring worlds begin apart, if spread
 _STREAM = 1 << 32  # seeds per stream; the space below the first stream belongs to the test sets

@@ -92,9 +92,8 @@ def _trained(
         loop.restore(found[0])
     else:  # an attempt that left nothing else may have had another teacher
         (out / TEACHER_FOUND).unlink(missing_ok=True)
-    notes = _notes(
-        config, parts, loop.step, found[1] if found else (), out
-    )  # a wrong teacher leaves no files
+    # Before any file is written: a teacher that is refused now may be described better in the next attempt.
+    notes = _notes(config, parts, loop.step, found[1] if found else (), out)
     write_text(out / "config.yaml", dump(config))
     write_json(out / "environment.json", environment(config.loop.seed, parts.device))
     with RunLog(out, loop.steps, loop.step, quiet) as log:

@@ -28,23 +28,29 @@ class Found:
 
 
 @dataclass(kw_only=True)
-class KeepsConfig:
+class _ClaimConfig:
+    """A row, and the one that it is held against."""
+
+    row: str
+    reference: str
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The rows that it speaks of."""
+        return self.row, self.reference
+
+
+@dataclass(kw_only=True)
+class KeepsConfig(_ClaimConfig):
     """The claim that a row loses no more than so much of another's a1."""
 
     says: ClassVar[str] = "a1 lost, at most"
-    row: str
-    reference: str
     loss: float = 0.01  # share of the reference's a1
 
     def __post_init__(self) -> None:
         """Refuse a claim that cannot fail or hold."""
         if not 0 < self.loss < 1:
             raise ValueError("loss: a share between 0 and 1")
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """The rows that it speaks of."""
-        return self.row, self.reference
 
     def measure(self, of: Measured) -> Found:
         """Share of the reference's a1 that is lost."""
@@ -55,23 +61,16 @@ class KeepsConfig:
 
 
 @dataclass(kw_only=True)
-class WithinConfig:
+class WithinConfig(_ClaimConfig):
     """The claim that a row errs no more than so much more than another."""
 
     says: ClassVar[str] = "excess error, at most"
-    row: str
-    reference: str
     excess: float = 0.15  # share of the reference's error
 
     def __post_init__(self) -> None:
         """Refuse a claim that cannot hold."""
         if self.excess <= 0:
             raise ValueError("excess: a share above 0; a contrast tells whether a row errs less")
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """The rows that it speaks of."""
-        return self.row, self.reference
 
     def measure(self, of: Measured) -> Found:
         """Error beyond the reference's, as a share of it."""
@@ -81,13 +80,11 @@ class WithinConfig:
 
 
 @dataclass(kw_only=True)
-class ClosesConfig:
+class ClosesConfig(_ClaimConfig):
     """The claim that a row closes no less than so much of the gap between two others, in log error."""
 
     says: ClassVar[str] = "gap closed, at least"
-    row: str
-    start: str  # e.g. the undistilled student
-    reference: str  # e.g. its teacher
+    start: str  # e.g. the undistilled student; the reference is its teacher then
     share: float = 0.8
 
     def __post_init__(self) -> None:

@@ -58,30 +58,28 @@ def judged(
     adjusted = _adjusted(study, declared, differences)
     few, interim = _too_few(study, results), _interim(study, declared)
 
-    def verdict(key: tuple[str, str], rows: Collection[str], words: tuple[str, str, str]) -> dict[str, Any]:
-        p_holm, one, name = adjusted.get(key), differences[key], "verdict" if key in pairs else "holds"
-        if p_holm is None or one is None:
-            return {"p_holm": None, name: "exploratory" if p_holm is None else few or NO_GAP + interim}
+    def verdict(
+        key: tuple[str, str], rows: Collection[str], words: tuple[str, str, str]
+    ) -> tuple[float | None, str]:
+        p_holm, one = adjusted.get(key), differences[key]
+        if p_holm is None:
+            return None, "exploratory"
+        if one is None:
+            return None, few or NO_GAP + interim
         unfit = few or (POOR if set(rows) & set(poorly_taught) else "")
-        return {"p_holm": p_holm, name: unfit or _word(words, one, p_holm) + interim}
+        return p_holm, unfit or _word(words, one, p_holm) + interim
 
-    pairs = {("contrasts", title): pair for title, pair in study.contrasts.items()}
-    return {
-        "contrasts": {
-            key[1]: {
-                "row": pair[0],
-                "reference": pair[1],
-                **asdict(compared[key[1]]),
-                "ratio": list(compared[key[1]].ratio),
-                **verdict(key, pair, VERDICTS),
-            }
-            for key, pair in pairs.items()
-        },
-        "claims": {
-            key[1]: {"of": claim.says, **_shown(claimed[key]), **verdict(key, claim.rows, ANSWERS)}
-            for key, claim in study.claims.items()
-        },
-    }
+    contrasts: dict[str, Any] = {}
+    for title, pair in study.contrasts.items():
+        p_holm, word = verdict(("contrasts", title), pair, VERDICTS)
+        one = compared[title]
+        found = {"row": pair[0], "reference": pair[1], **asdict(one), "ratio": list(one.ratio)}
+        contrasts[title] = found | {"p_holm": p_holm, "verdict": word}
+    claims: dict[str, Any] = {}
+    for key, claim in study.claims.items():
+        p_holm, word = verdict(key, claim.rows, ANSWERS)
+        claims[key[1]] = {"of": claim.says, **_shown(claimed[key]), "p_holm": p_holm, "holds": word}
+    return {"contrasts": contrasts, "claims": claims}
 
 
 def _adjusted(

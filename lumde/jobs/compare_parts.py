@@ -16,7 +16,7 @@ from lumde.errors import ConfigError
 from lumde.files import claim_output, read_json, write_json
 from lumde.jobs.compare import checked, compare, summary_of
 from lumde.jobs.compare_store import Say, result_file
-from lumde.jobs.study import StudyConfig, filled
+from lumde.jobs.study import StudyConfig, filled, require_folder_name
 from lumde.lock import locked
 from lumde.report.study import write_study
 
@@ -38,8 +38,7 @@ class PartsConfig:
         for name, file in self.parts.items():
             if Path(file).name != file:
                 raise ValueError(f"parts.{name}: must be a file beside this one, found {file!r}")
-            if not name.replace("_", "").replace("-", "").isalnum():
-                raise ValueError(f"parts.{name}: letters, digits, - and _ only: it becomes a folder")
+            require_folder_name(f"parts.{name}", name)
 
 
 def run_study(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -100,8 +100,7 @@ class StudyConfig:
         """Teachers and starts stand before the rows that need them; contrasts name rows."""
         known: list[str] = []
         for name, row in self.rows.items():
-            if not name.replace("_", "").replace("-", "").isalnum():
-                raise ValueError(f"rows.{name}: letters, digits, - and _ only: it becomes a folder")
+            require_folder_name(f"rows.{name}", name)
             for other in sorted(row.stands_on):
                 if other not in known:
                     raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
@@ -132,6 +131,12 @@ class StudyConfig:
     def judged_on(self) -> str:
         """The test set of the contrasts."""
         return self.main_test or next(iter(self.tests))
+
+
+def require_folder_name(where: str, name: str) -> None:
+    """Refuse what cannot be the name of a folder everywhere."""
+    if not name.replace("_", "").replace("-", "").isalnum():
+        raise ValueError(f"{where}: letters, digits, - and _ only: it becomes a folder")
 
 
 def config_of(study: StudyConfig, name: str, folder: Path, out: Path) -> TrainConfig:

@@ -106,8 +106,7 @@ class ForeignTeacher(PassesTeacher):
 
     def pass_facts(self) -> str:
         """Nothing for the one pass that such teachers gave before they could be asked for more."""
-        many = self.config.flip or self.config.sizes != (1.0,)
-        return super().pass_facts() if many else ""
+        return "" if self.config.plain else super().pass_facts()
 
     def _range(self) -> str:
         if self.unit == "metres":

@@ -26,6 +26,11 @@ class PassesConfig(NetworkTeacherConfig):
     # 0 = all weigh alike. For plain imitation: response with loss log_l1.
     spread: float = 0.0
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is one pass at the network's own size."""
+        return self.sizes == (1.0,) and not self.flip
+
     def __post_init__(self) -> None:
         """Refuse sizes that show nothing."""
         super().__post_init__()
@@ -75,7 +80,7 @@ class PassesTeacher(Teacher):
     @property
     def one_pass(self) -> bool:
         """False where its config asks for several passes."""
-        return super().one_pass and self.config.sizes == (1.0,) and not self.config.flip
+        return super().one_pass and bool(self.config.plain)
 
     def pass_facts(self) -> str:
         """Sizes and mirroring of its passes."""

@@ -55,7 +55,7 @@ class _Ranges:
 
 
 _WIDE = _Ranges(speed=(0.15, 1.6), fov_deg=(45.0, 100.0), height=(1.0, 2.2), open=0.6)
-# Outside of all that the others are drawn from: a coach's or a kerb's camera, wider, in fog and low sun.
+# Outside of all that the others are drawn from: a coach's camera, wider, in fog and low sun.
 _ODD = _Ranges(
     fov_deg=(104.0, 118.0),
     height=(2.6, 3.8),

@@ -9,6 +9,22 @@ from lumde.nets import DepthSmall
 from lumde.worlds.clips import FAMILIES
 from lumde.worlds.render import render_clip
 
+TINY_RUN = """
+method: {name: supervised}
+student: {name: depth_small, size: tiny, scales: 1}
+data: {name: synthetic, families: [shapes], worlds: 2, frames: 3, height: 32, width: 64}
+snippets: {height: 32, width: 64}
+loader: {batch: 2}
+loop: {steps: 2}
+"""
+
+
+@pytest.fixture
+def base(tmp_path):
+    """Training config of a moment, for the rows of studies beside it."""
+    (tmp_path / "base.yaml").write_text(TINY_RUN)
+    return tmp_path / "base.yaml"
+
 
 @pytest.fixture
 def start(tmp_path):

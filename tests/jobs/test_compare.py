@@ -27,14 +27,6 @@ from lumde.worlds import VERSION
 
 ROOT = Path(__file__).parents[2]
 
-BASE = """
-method: {name: supervised}
-student: {name: depth_small, size: tiny, scales: 1}
-data: {name: synthetic, families: [shapes], worlds: 2, frames: 3, height: 32, width: 64}
-snippets: {height: 32, width: 64}
-loader: {batch: 2}
-loop: {steps: 2}
-"""
 STUDY = """
 seeds: [0, 1]
 at_once: 0
@@ -55,8 +47,7 @@ contrasts:
 
 
 @pytest.fixture
-def study(tmp_path):
-    (tmp_path / "base.yaml").write_text(BASE)
+def study(base, tmp_path):
     (tmp_path / "study.yaml").write_text(STUDY)
     return tmp_path / "study.yaml"
 
@@ -135,7 +126,7 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
         compare(study, out, True, said.append)
     study.write_text(STUDY)
     (tmp_path / "base.yaml").write_text(
-        BASE.replace("steps: 2", "steps: 3")
+        (tmp_path / "base.yaml").read_text().replace("steps: 2", "steps: 3")
     )  # the same study, another config
     with pytest.raises(ConfigError, match=r"rows\.imitation: has changed"):
         compare(study, out, True, said.append)
@@ -218,7 +209,9 @@ def test_runs_side_by_side_give_the_same(study, tmp_path):
 def test_a_run_that_fails_beside_others_ends_the_study(study, tmp_path):
     for name, part in (("sick", "optimizer: {rate: 1.0e+30}"), ("long", "optimizer: {rate: 1.0e-3}")):
         steps = "loop: {steps: 100000}" if name == "long" else "loop: {steps: 50}"
-        (tmp_path / f"{name}.yaml").write_text(BASE.replace("loop: {steps: 2}", steps) + part + "\n")
+        (tmp_path / f"{name}.yaml").write_text(
+            (tmp_path / "base.yaml").read_text().replace("loop: {steps: 2}", steps) + part + "\n"
+        )
     study.write_text(
         STUDY[: STUDY.index("rows:")] + "rows: {long: {config: long.yaml}, sick: {config: sick.yaml}}\n"
     )
@@ -475,7 +468,7 @@ def test_every_row_runs_with_its_best_try_on_the_validation_set(study, tmp_path)
 
 def test_a_try_that_diverges_is_not_the_best(study, tmp_path):
     study.write_text(STUDY.replace("[0, 1]", "[0]") + TUNING.replace("=1.0]", "=1.0e+30]"))
-    (tmp_path / "base.yaml").write_text(BASE.replace("steps: 2", "steps: 60"))
+    (tmp_path / "base.yaml").write_text((tmp_path / "base.yaml").read_text().replace("steps: 2", "steps: 60"))
     study.write_text(study.read_text().replace("loop.steps=4", "loop.steps=60"))
     summary = compare(study, tmp_path / "out", False, lambda _: None)
     assert [line["optimizer.rate=1.0e+30"] for line in summary["tuning"]] == [None, None, None]

@@ -11,14 +11,6 @@ from lumde.errors import ConfigError
 from lumde.jobs.compare_parts import ALL, PartsConfig, _joined, _require_alike, run_study
 from lumde.jobs.study import StudyConfig
 
-BASE = """
-method: {name: supervised}
-student: {name: depth_small, size: tiny, scales: 1}
-data: {name: synthetic, families: [shapes], worlds: 2, frames: 3, height: 32, width: 64}
-snippets: {height: 32, width: 64}
-loader: {batch: 2}
-loop: {steps: 2}
-"""
 PART = """
 seeds: [0]
 at_once: 0
@@ -38,8 +30,7 @@ JOINT = "parts: {one: one.yaml, two: two.yaml}\n"
 
 
 @pytest.fixture
-def joint(tmp_path):
-    (tmp_path / "base.yaml").write_text(BASE)
+def joint(base, tmp_path):
     (tmp_path / "one.yaml").write_text(PART)
     (tmp_path / "two.yaml").write_text('base: one.yaml\nvalues: {train: "6"}\ntests: {shapes: {seed: 78}}\n')
     (tmp_path / "joint.yaml").write_text(JOINT)
