@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,14 @@ def test_a_checkout_finds_its_configs_and_splits() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_config_is_valid_and_says_its_purpose(path: Path) -> None:
+def test_every_config_is_valid_short_and_says_its_purpose_cost_and_command(path: Path) -> None:
     load_config(path, [])
-    assert path.read_text(encoding="utf-8").startswith("# Purpose: ")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = list(takewhile(lambda line: line.startswith("#"), lines))
+    assert head[0].startswith("# Purpose: ")
+    assert any(line.startswith("# Cost:    ") for line in head)
+    assert any(line.startswith("# Command: lumde ") for line in head)
+    assert len(lines) <= 60
 
 
 @pytest.mark.slow
