@@ -76,6 +76,10 @@ class KittiOdometry(RecordedDataset):
             self._add_partner(frame, key)
         return frame
 
+    def has_partner(self, key: FrameKey) -> bool:
+        """Whether the other camera of the pair has a picture of that name."""
+        return self._partner_file(key).is_file()
+
     def _split_targets(self) -> list[FrameKey]:
         lines = read_split_frames(find_split("kitti_odometry", self.config.split))
         self.expected = len(lines)
@@ -140,13 +144,16 @@ class KittiOdometry(RecordedDataset):
 
     def _add_partner(self, frame: Frame, key: FrameKey) -> None:
         """Read the other camera of the pair; seen from the right one it lies at a negative baseline."""
-        folder = self._partner_folder(key.sequence)
-        path = folder / self._files[key.sequence][key.name].name
+        path = self._partner_file(key)
         if path.is_file():
-            calibration = folder.parent / "calib.txt"
-            projection = matrix(read_calibration(calibration), f"P{folder.name[-1]}", (3, 4), calibration)
+            calibration = path.parents[1] / "calib.txt"
+            camera = path.parent.name[-1]
+            projection = matrix(read_calibration(calibration), f"P{camera}", (3, 4), calibration)
             frame.right = read_image(path)
             frame.baseline = metres_right(projection) - metres_right(self._cameras[key.sequence])
+
+    def _partner_file(self, key: FrameKey) -> Path:
+        return self._partner_folder(key.sequence) / self._files[key.sequence][key.name].name
 
     def _partner_folder(self, sequence: str) -> Path:
         name, _, camera = sequence.partition("/image_")

@@ -15,6 +15,10 @@ def require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) ->
             f"snippets: method {config.method.name} needs heights and widths that are multiples of "
             f"{method.multiple}, found {sizes}"
         )
+    if "sources" in method.needs and not (config.snippets.offsets or config.snippets.stereo):
+        raise ConfigError(
+            f"snippets.offsets: method {config.method.name} compares frames; name some, as in [-1, 1]"
+        )
     if config.confidence and method.arbiter is None:
         raise ConfigError("confidence: needs an arbiter, which doubts the teacher: set method.arbiter={}")
     if method.arbiter is not None and {offset < 0 for offset in config.snippets.offsets} != {True, False}:

@@ -29,6 +29,8 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if (self.steps > 0) == (self.minutes > 0):
             raise ValueError("give either steps or minutes, as a positive number")
+        if not 0 <= self.seed < 1 << 63:
+            raise ValueError(f"seed must be in [0, 2^63), found {self.seed}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be in [0, 1), found {self.ema}")
         if min(self.log_every_steps, self.picture_every_steps, self.checkpoint_every_steps) < 1:

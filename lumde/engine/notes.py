@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -44,7 +45,11 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     metres = teacher.metres_per_unit(depth)
     if getattr(method.config, "paper", False):  # it learns metres, true or nominal
         depth = metres * depth
-    notes += _doubts(teacher, depth, method.student.config.limits, method.leaves_shift)
+    for doubt in _doubts(teacher, depth, method.student.config.limits, method.leaves_shift):
+        # Frames of a later step are no reason to stop a run that began: nobody could change its config now.
+        if doubt.refuses and not file.exists():
+            raise ConfigError(doubt.text)
+        notes.append(doubt.text)
     if teacher.affine and not method.leaves_shift:
         notes.append(
             "teacher: its disparity is right only up to a factor and a shift, and this loss learns both as "
@@ -55,29 +60,38 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
     return notes
 
 
+class _Doubt(NamedTuple):
+    """What looks wrong, and whether a run must not begin with it."""
+
+    text: str
+    refuses: bool = False
+
+
 def _doubts(
     teacher: Teacher, depth: Float[Tensor, "b 1 h w"], limits: tuple[float, float], leaves_scale: bool
-) -> list[str]:
+) -> list[_Doubt]:
     """What looks wrong about a teacher's depth.
 
-    Raises:
-        ConfigError: most of it lies beyond the student's range, though the loss compares both as they are;
-            or stored maps are upside down, and nobody said what they hold.
+    No run begins if most of it lies beyond the student's range, though the loss compares both as they are; or
+    if stored maps are upside down, and nobody said what they hold.
     """
     there = depth.isfinite() & (depth > 0)
     if not there.any():
-        return ["teacher: knows no depth of the first frames"]
+        return [_Doubt("teacher: knows no depth of the first frames")]
+    doubts = []
     known, (low, high) = depth[there], limits
     outside = float(((known < low) | (known > high)).float().mean())
     if outside > MOST_OUTSIDE and not leaves_scale:
-        raise ConfigError(
+        text = (
             f"teacher: {outside:.0%} of its depths (median {float(known.median()):.3g}) lie outside of the "
             f"student's range, {low:g} to {high:g}: set student.min_depth and student.max_depth"
         )
+        doubts.append(_Doubt(text, refuses=True))
     disparity = torch.where(there, 1 / depth, 0.0)  # a hole mostly is sky
-    if not isinstance(teacher, MapsTeacher) or polarity(disparity) == "disparity":
-        return []  # networks look at themselves
-    found = "teacher: its maps call far what is low in a picture, as if they held disparity"
-    if teacher.answers is None:
-        raise ConfigError(f"{found}; say what they hold, teacher.answers=depth or disparity")
-    return [f"{found}; if they do, set teacher.answers=disparity"]
+    if isinstance(teacher, MapsTeacher) and polarity(disparity) != "disparity":  # networks look at themselves
+        found = "teacher: its maps call far what is low in a picture, as if they held disparity"
+        unsaid = teacher.answers is None
+        advice = "say what they hold, teacher.answers=depth or disparity"
+        text = f"{found}; {advice if unsaid else 'if they do, set teacher.answers=disparity'}"
+        doubts.append(_Doubt(text, refuses=unsaid))
+    return doubts

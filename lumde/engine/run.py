@@ -25,7 +25,7 @@ from lumde.engine.optimize import OptimizerConfig
 from lumde.engine.run_config import TrainConfig
 from lumde.engine.same import require_same
 from lumde.engine.validate import Validation
-from lumde.errors import ConfigError
+from lumde.errors import CheckpointError, ConfigError
 from lumde.files import claim_output, require_unused, write_json, write_text
 from lumde.lock import locked
 from lumde.methods import METHODS
@@ -85,6 +85,8 @@ def _trained(
     found = checkpoint.newest(out / "checkpoints") if resume else None
     if found:
         require_same(config, out / "config.yaml")
+    elif (out / "model").exists():  # beginning anew would replace it
+        raise CheckpointError(f"{out}: it has a model, but no checkpoint to go on from; choose another --out")
     loop = Loop(
         config.loop, parts.method, parts.streams, _phase_optimizers(config, parts.method), parts.model
     )

@@ -10,11 +10,15 @@ from lumde.data.snippets import Snippets
 from lumde.errors import ConfigError
 from lumde.files import parse_yaml, read_text
 
+PLACES = (".root", ".path", ".init")  # keys whose values are files or folders
 FREE_TO_CHANGE = ("log_every_steps", "picture_every_steps", "checkpoint_every_steps", "validate_every_steps")
 
 
 def require_same(config: Any, path: Path) -> None:
-    """Refuse to resume under another config, apart from cadences that cannot change the result."""
+    """Refuse to resume under another config, apart from cadences that cannot change the result.
+
+    The same place may be spelled otherwise: relative to here, or in full.
+    """
     # What an earlier version did not know of is off by default.
     old, new = to_dict(parse(parse_yaml(read_text(path), str(path)), type(config))), to_dict(config)
     for values in (old, new):
@@ -47,4 +51,13 @@ def _differences(old: Any, new: Any, path: str) -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
         return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{path}.{k}".lstrip("."))]
-    return [] if old == new else [f"  {path}: was {old!r}, is {new!r}"]
+    same = old == new or (path.endswith(PLACES) and _same_place(old, new))
+    return [] if same else [f"  {path}: was {old!r}, is {new!r}"]
+
+
+def _same_place(old: Any, new: Any) -> bool:
+    """Whether two texts lead to one file or folder that is there."""
+    try:
+        return Path(old).samefile(new)
+    except (OSError, TypeError, ValueError):
+        return False

@@ -13,6 +13,7 @@ from lumde.data.snippets import Snippets
 from lumde.errors import DataError, NothingUsable
 from lumde.geometry.alignment import find_motion, motion_distance
 from lumde.geometry.warp import warp
+from lumde.losses.masked import surrounded, unmasked
 from lumde.losses.photometric import reprojection_error
 from lumde.models import resize_disparity
 
@@ -145,7 +146,8 @@ def _explained(disparity: Disparity, view: "SnippetView") -> tuple[float, float]
     motion = find_motion(view.target, view.sources, depth, view.intrinsics, view.valid)
     turned_back = motion.clone()
     turned_back[:, :3, 3] = 0
-    parallax = motion_distance(motion, turned_back, depth, view.intrinsics) * depth.shape[-1]
+    apart = motion_distance(motion, turned_back, depth, view.intrinsics, valid=view.valid)
+    parallax = apart * depth.shape[-1]
     return view_error(view, depth, motion), float(parallax)
 
 
@@ -155,7 +157,13 @@ class SnippetView(NamedTuple):
     target: Float[Tensor, "n 3 h w"]
     sources: Float[Tensor, "n 3 h w"]
     intrinsics: Float[Tensor, "n 3 3"]
-    valid: Bool[Tensor, "n 1 h w"] | None
+    valid: Bool[Tensor, "n 1 h w"] | None  # of the target; None = all
+    clear: Bool[Tensor, "n 1 h w"] | None = None  # of the sources
+
+    def only(self, some: Bool[Tensor, " n"]) -> "SnippetView":
+        """Some of its sources."""
+        valid, clear = (None if mask is None else mask[some] for mask in (self.valid, self.clear))
+        return SnippetView(self.target[some], self.sources[some], self.intrinsics[some], valid, clear)
 
 
 def view_of(sample: dict[str, Tensor]) -> SnippetView:
@@ -163,8 +171,11 @@ def view_of(sample: dict[str, Tensor]) -> SnippetView:
     sources = sample["sources"].float() / 255
     count = len(sources)
     target = (sample["image"].float() / 255).expand(count, -1, -1, -1)
-    valid = sample["mask"][None].expand(count, -1, -1, -1) if "mask" in sample else None
-    return SnippetView(target, sources, sample["intrinsics"].expand(count, 3, 3), valid)
+    intrinsics = sample["intrinsics"].expand(count, 3, 3)
+    if "mask" not in sample:
+        return SnippetView(target, sources, intrinsics, None)
+    valid = surrounded(sample["mask"][None]).expand(count, -1, -1, -1)
+    return SnippetView(target, sources, intrinsics, valid, surrounded(sample["source_masks"][:, None]))
 
 
 def turned_error(view: SnippetView, unseen: Float[Tensor, "1 h w"] | None = None) -> float:
@@ -212,7 +223,8 @@ def view_error(
             moves what is hard to match out of view must not look better for it. None = they do not count.
     """
     warped = warp(view.sources, depth.expand(len(view.sources), -1, -1, -1), motion, view.intrinsics)
-    errors = _better(view, warped.image, warped.inside)
+    seen = warped.inside if view.clear is None else warped.inside & unmasked(view.clear, warped.grid)
+    errors = _better(view, warped.image, seen)
     if unseen is not None:
         errors = torch.where(errors.isfinite(), errors, unseen)
     return float(errors[errors.isfinite()].mean())
@@ -220,7 +232,8 @@ def view_error(
 
 def unmoved_errors(view: SnippetView) -> Float[Tensor, "1 h w"]:
     """Error at each pixel between the pictures as they are; infinite where a mask leaves it out."""
-    return _better(view, view.sources, torch.ones_like(view.sources[:, :1], dtype=torch.bool))
+    seen = torch.ones_like(view.sources[:, :1], dtype=torch.bool) if view.clear is None else view.clear
+    return _better(view, view.sources, seen)
 
 
 def _better(

@@ -64,6 +64,8 @@ def checked(path: Path, out: Path, overrides: Sequence[str]) -> StudyConfig:
     study = load(path, StudyConfig, list(overrides))
     for name in study.rows:
         config_of(study, name, path.parent, out)
+    if study.tuned_on() in study.test_configs().values():
+        raise ConfigError("tuning.test: is a test of the study; choose rates on frames that judge nothing")
     require_same_tests(study, out)
     return study
 
@@ -142,13 +144,31 @@ def _tuned(
     (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)
 
     def run_all(tries: StudyConfig) -> Results:
-        for name, config in tries.test_configs().items():
-            _with_truth(opened, name, config)
+        _require_apart(study, opened)
         return StudyRuns(tries, opened, folder, out / "tuning", say).run(forgive=True)
 
     errors = try_all(study, tuning, run_all, known)
     write_json(file, {"tuning": about, "rows": rows, "errors": errors})
     return errors
+
+
+def _require_apart(study: StudyConfig, opened: Opened) -> None:
+    """Refuse to choose rates on frames that judge, whatever their two lists are called."""
+    config = study.tuned_on()
+    assert config is not None
+    validation = _with_truth(opened, "validation", config)
+    for name, test in study.test_configs().items():
+        same_place = (test.name, _root(test)) == (config.name, _root(config))
+        if same_place and (shared := len(_shown(opened(test)) & _shown(validation))):
+            raise ConfigError(f"tuning.test: shares {shared} frames with tests.{name}; choose others")
+
+
+def _root(config: Named) -> Path:
+    return Path(getattr(config, "root", "")).resolve()
+
+
+def _shown(dataset: FrameDataset) -> set[tuple[str, int]]:
+    return {(key.sequence, key.position) for key in dataset.targets}
 
 
 def _known_tries(

@@ -66,8 +66,7 @@ class _Look(NamedTuple):
 def _recorded(sample: dict[str, torch.Tensor], disparity: Disparity) -> _Look:
     view, motion = view_of(sample), sample["source_from_target"]
     known = motion.isfinite().all(-1).all(-1)
-    valid = None if view.valid is None else view.valid[known]
-    kept = SnippetView(view.target[known], view.sources[known], view.intrinsics[known], valid)
+    kept = view.only(known)
     return _Look(kept, motion[known], 1 / disparity(kept.target[:1]), unmoved_errors(kept))
 
 

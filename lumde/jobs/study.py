@@ -73,8 +73,8 @@ class StudyConfig:
             raise ValueError("seeds: at least one, each once")
         if not self.rows or not self.tests or self.at_once < 0:
             raise ValueError("rows and tests must not be empty, at_once at least 0")
-        if self.tuning and (self.tuning.seed in self.seeds or self.tuning.test in self.tests.values()):
-            raise ValueError("tuning: its seed and its validation set must not be the study's")
+        if self.tuning and self.tuning.seed in self.seeds:
+            raise ValueError("tuning: its seed must not be one of the study's")
         self._check_names()
         self._check_rows()
         if (asked := len(self.contrasts) + len(self.claims)) > MOST_CONTRASTS:
@@ -126,6 +126,14 @@ class StudyConfig:
         """The same, with recordings elsewhere."""
         values = filled(self.tests, {"root": root, **self.values})
         return {name: parse_part(value, DATASETS, f"tests.{name}") for name, value in values.items()}
+
+    def tuned_on(self) -> Named | None:
+        """The validation set of its tries."""
+        if self.tuning is None:
+            return None
+        values = filled(self.tuning.test, {"root": self.root, **self.values})
+        config: Named = parse_part(values, DATASETS, "tuning.test")
+        return config
 
     @property
     def judged_on(self) -> str:

@@ -164,7 +164,7 @@ class Adversarial(Method):
             terms["pair"] = self.config.pair_weight * pair
         if self._critic_at(step):
             assert self.critic is not None
-            scores = self.run(self.critic, self._maps(student, teacher, valid, frames))
+            scores = self.run(self.critic, self._shown(_maps(student, teacher, valid), frames))
             terms["holistic"] = self.config.holistic_weight * student_loss(scores)
         return terms
 
@@ -187,19 +187,26 @@ class Adversarial(Method):
         """WGAN-GP: teacher maps are real, student maps are fake."""
         assert self.critic is not None
         seen = self._depths(frames)
-        real, fake = (
-            self._maps(depth, seen.teacher, seen.valid, frames) for depth in (seen.teacher, seen.student)
-        )
-        real_scores, fake_scores = self.run(self.critic, real), self.run(self.critic, fake)
+        real, fake = (_maps(depth, seen.teacher, seen.valid) for depth in (seen.teacher, seen.student))
+        real_scores, fake_scores = (self.run(self.critic, self._shown(maps, frames)) for maps in (real, fake))
         self.monitors |= {
             "score_real": real_scores.detach().mean(),
             "score_fake": fake_scores.detach().mean(),
         }
         epsilon = torch.rand(real.shape[0], device=real.device)
+        critic = self.critic
+        # Slopes between maps: the picture beside them is the same on both sides.
+        penalty = gradient_penalty(lambda maps: critic(self._shown(maps, frames)), real, fake, epsilon)
         return {
             "critic": critic_loss(real_scores, fake_scores),
-            "penalty": self.config.penalty_weight * gradient_penalty(self.critic, real, fake, epsilon),
+            "penalty": self.config.penalty_weight * penalty,
         }
+
+    def _shown(self, maps: Float[Tensor, "b 1 h w"], frames: FrameBatch) -> Float[Tensor, "b c h w"]:
+        """What the critic looks at: maps, and with 4 channels the picture too."""
+        assert self.critic is not None
+        alone = self.critic.config.channels == 1
+        return maps if alone else torch.cat([maps, normalised(frames.image)], 1)
 
     def _depths(self, frames: FrameBatch) -> "_Seen":
         """Teacher and student depth of a batch; the student phase of the same step has them already."""
@@ -210,24 +217,6 @@ class Adversarial(Method):
             student = self.student.depth(self.run(self.student, frames.jittered).disp)
         teacher, valid = self.taught(frames)
         return _Seen(frames, teacher, student, valid)
-
-    def _maps(
-        self, depth: Tensor, teacher: Tensor, mask: Tensor | None, frames: FrameBatch
-    ) -> Float[Tensor, "b c h w"]:
-        """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone.
-
-        Masked pixels enter no statistic and are 0 in every map. A critic of 4 channels sees the picture too.
-        """
-        use = torch.ones_like(teacher) if mask is None else mask.to(teacher.dtype)
-        count = use.sum((1, 2, 3), keepdim=True).clamp(min=1)
-        log_teacher = teacher.log()
-        mean = (use * log_teacher).sum((1, 2, 3), keepdim=True) / count
-        spread = ((use * (log_teacher - mean).square()).sum((1, 2, 3), keepdim=True) / count).sqrt()
-        maps = use * (depth.log() - mean) / spread.clamp(min=1e-3)
-        assert self.critic is not None
-        if self.critic.config.channels == 1:
-            return maps
-        return torch.cat([maps, normalised(frames.image)], 1)
 
     def pictures(self, batch: Streams) -> dict[str, Float[Tensor, "3 h w"]]:
         """Input, student, teacher and their difference, warped source and auto-mask: whatever there is."""
@@ -277,3 +266,16 @@ class Adversarial(Method):
     def pose_net(self) -> nn.Module | None:
         """The student's pose network, if it has one that learns."""
         return self.video.pose_net if self.video else None
+
+
+def _maps(depth: Tensor, teacher: Tensor, mask: Tensor | None) -> Float[Tensor, "b 1 h w"]:
+    """Log depth in the teacher's per-image statistics: otherwise the critic wins on scale alone.
+
+    Masked pixels enter no statistic and are 0 in every map.
+    """
+    use = torch.ones_like(teacher) if mask is None else mask.to(teacher.dtype)
+    count = use.sum((1, 2, 3), keepdim=True).clamp(min=1)
+    log_teacher = teacher.log()
+    mean = (use * log_teacher).sum((1, 2, 3), keepdim=True) / count
+    spread = ((use * (log_teacher - mean).square()).sum((1, 2, 3), keepdim=True) / count).sqrt()
+    return use * (depth.log() - mean) / spread.clamp(min=1e-3)

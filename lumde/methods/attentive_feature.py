@@ -7,7 +7,7 @@ ours: only its abstract and review were at hand.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -17,7 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lumde.errors import ConfigError
-from lumde.losses.feature import attentive_distance, plain_distance
+from lumde.losses.feature import attentive_distance, clear_places, plain_distance
+from lumde.losses.masked import masked_mean
 from lumde.losses.pixelwise import log_l1
 from lumde.methods.base import Streams, mean_of
 from lumde.methods.imitation import ImitationConfig, Imitator
@@ -104,17 +105,21 @@ class AttentiveFeature(Imitator):
         depths = self.enlarged_depths(output, seen.depth)
         terms = self.imitation(depths, seen.depth, seen.valid)
         if self.config.feature_weight and step >= self.config.feature_step:
-            with torch.no_grad():
-                wanted = self._acclimated(seen.features, output.features)
-            distance = attentive_distance if self.config.attention == "attentive" else plain_distance
-            pairs = zip((output.features[place] for place in self.places), wanted, strict=True)
-            # Relative to the target's size: else the deepest maps, whose numbers are large, decide alone.
-            gaps = (
-                distance(ours.float(), theirs.float()) / theirs.float().square().mean().clamp(min=1e-6)
-                for ours, theirs in pairs
-            )
-            terms["feature"] = self.config.feature_weight * mean_of(gaps)
+            terms["feature"] = self.config.feature_weight * mean_of(self._gaps(seen, output.features))
         return terms
+
+    def _gaps(self, seen: "_Seen", features: tuple[Tensor, ...]) -> Iterator[Float[Tensor, ""]]:
+        """Distance of each map from the teacher's, acclimated, where the teacher's word is valid.
+
+        Relative to the target's size: else the deepest maps, whose numbers are large, decide alone.
+        """
+        with torch.no_grad():
+            wanted = self._acclimated(seen.features, features)
+        distance = attentive_distance if self.config.attention == "attentive" else plain_distance
+        for place, theirs in zip(self.places, wanted, strict=True):
+            clear = clear_places(seen.valid, (theirs.shape[2], theirs.shape[3]))
+            size = masked_mean(theirs.float().square().mean(1, keepdim=True), clear)
+            yield distance(features[place].float(), theirs.float(), clear) / size.clamp(min=1e-6)
 
     def _acclimation(self, frames: FrameBatch) -> dict[str, Float[Tensor, ""]]:
         """What the ghost decoder makes of the adapted features shall be the teacher's depth."""

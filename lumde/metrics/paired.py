@@ -11,6 +11,7 @@ from jaxtyping import Float
 Key = TypeVar("Key", bound=Hashable)
 DRAWS = 2000
 LEVEL = 0.95
+NO_SPREAD = 1e-9  # of a mean: what adding up may cost
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,10 @@ def contrast(
     ]
     mean, error = float(differences.mean()), float(np.std(means))
     freedom = _freedom(differences)
-    if not freedom or not error:  # nothing is known of the spread, or there is none
+    if not freedom:  # nothing is known of the spread
         return Contrast(mean, mean, mean, 1.0)
+    if error <= NO_SPREAD * abs(mean):  # there is none, but for rounding: the difference is what it is
+        return Contrast(mean, mean, mean, 0.0 if mean else 1.0)
     error *= math.sqrt((freedom + 1) / freedom)  # a bootstrap of few sees too little spread
     reach = t_quantile((1 + LEVEL) / 2, freedom) * error
     return Contrast(mean, mean - reach, mean + reach, 2 * (1 - t_cdf(abs(mean) / error, freedom)))

@@ -104,6 +104,12 @@ def test_companions_that_do_not_fit_are_named(root, name, text, message):
         open_odometry(root, sequences=("03",))
 
 
+def test_frames_without_a_partner_are_counted_not_read(root):
+    dataset = open_odometry(root)  # 03 is stereo, 04 is not
+    snippets = Snippets(dataset, SnippetConfig(height=8, width=16, offsets=(), stereo=True), ("sources",))
+    assert len(snippets) == COUNT and snippets.report["no_partner"] == COUNT
+
+
 def test_nothing_there_is_said(tmp_path, root):
     with pytest.raises(DataError, match="expected sequences/NN"):
         open_odometry(tmp_path / "poses")

@@ -15,6 +15,8 @@ from lumde.nets.depth_small import DepthSmall
 WORLDS = {"name": "synthetic", "families": ["rooms"], "worlds": 1, "frames": 4, "height": 48, "width": 80}
 RESPONSE, LUMDE = {"name": "response"}, {"name": "adversarial", "video_weight": 0, "holistic_weight": 0}
 
+VIDEO = {**LUMDE, "pair_weight": 0, "video_weight": 0.1, "video": {"pose": {"name": "pose_small"}}}
+
 
 def saved(folder, **facts):
     torch.manual_seed(0)
@@ -61,6 +63,7 @@ def run_of(teacher, method, student=None, **more):
             {},
             "affine_invariant leaves open",
         ),
+        (VIDEO, {}, {"offsets": []}, "snippets.offsets: method adversarial compares frames"),
         (RESPONSE, {}, {"min_motion": 0.01}, "data.fresh brings others"),
         (RESPONSE, {}, {"cache": "maps"}, "teacher.cache: data.fresh brings other pictures"),
         ({**RESPONSE, "loss": "three_term"}, {}, {"spread": 0.1}, "teacher.spread: weighs plain imitation"),

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from lumde.config import parse, to_dict
+from lumde.config import dump, parse, parse_part, to_dict
+from lumde.data import DATASETS
 from lumde.data.base import FrameDataset
 from lumde.engine import checkpoint
 from lumde.engine.log import _keep_before
 from lumde.engine.loop import Loop, _step_seed
 from lumde.engine.run import train
 from lumde.engine.run_config import TrainConfig
+from lumde.engine.same import require_same
 from lumde.engine.validate import ValidationConfig
 from lumde.errors import (
     CheckpointError,
@@ -272,6 +274,35 @@ def test_resume_under_another_config_names_the_key(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"loop\.steps: was 8, is 9"):
         run(out, resume=True, steps=9)
     run(out, resume=True, log_every_steps=7)  # a cadence changes no result
+
+
+def test_a_finished_run_without_checkpoints_is_not_begun_anew(tmp_path) -> None:
+    out = tmp_path / "run"
+    run(out)
+    shutil.rmtree(out / "checkpoints")
+    files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match="no checkpoint to go on from"):
+        run(out, resume=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == files
+
+
+def test_a_place_may_be_spelled_otherwise(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rec").mkdir()
+    first = config()
+    first.data = parse_part({"name": "frames", "root": "rec"}, DATASETS, "data")
+    (tmp_path / "config.yaml").write_text(dump(first))
+    first.data.root = str(tmp_path / "rec")
+    require_same(first, tmp_path / "config.yaml")
+    first.data.root = str(tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"data\.root: was 'rec'"):
+        require_same(first, tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63])
+def test_a_seed_that_no_generator_takes_is_refused(seed) -> None:
+    with pytest.raises(ConfigError, match="seed must be"):
+        config(seed=seed)
 
 
 def test_resume_on_other_frames_is_refused(tmp_path) -> None:

@@ -108,6 +108,13 @@ def test_maps_upside_down_are_refused_unless_somebody_says_what_they_hold(tmp_pa
     assert not noted(Stored(sky), tmp_path)
 
 
+def test_later_frames_do_not_stop_a_run_that_began(tmp_path):
+    """Its config could not be changed any more."""
+    assert not noted(Stored(ROWS.flip(2)), tmp_path)
+    assert any("answers=depth or disparity" in note for note in noted(Stored(ROWS), tmp_path))
+    assert any("student's range" in note for note in noted(Stored(1000 * ROWS.flip(2)), tmp_path))
+
+
 def test_a_nominal_metre_stays_the_same_when_a_run_goes_on(tmp_path):
     """The first depths decide; later ones, however far, do not change what a unit stands for."""
     factors = []

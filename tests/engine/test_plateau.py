@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -72,15 +73,12 @@ def values(**loop):
 def test_a_training_that_gains_nothing_ends_early_and_the_same_after_a_stop(tmp_path):
     """At a rate of nearly 0 nothing is gained: looks at 2, 4, 6, 8, decay of 3 steps, end at 11."""
     plateau = {"every_steps": 2, "patience": 3, "decay_steps": 3}
-    config = parse(values(plateau=plateau), TrainConfig)
+    config = parse(values(plateau=plateau, keep_checkpoints=3), TrainConfig)
     result = train(config, tmp_path / "run", quiet=True)
     assert result["steps"] == 11
     for name in ("step-8", "step-11"):  # as if cut before them
-        folder = tmp_path / "run" / "checkpoints" / name
-        if folder.exists():
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
+        shutil.rmtree(tmp_path / "run" / "checkpoints" / name)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-4"]
     assert train(config, tmp_path / "run", resume=True, quiet=True)["steps"] == 11
 
 

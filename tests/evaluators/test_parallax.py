@@ -8,7 +8,7 @@ import torch
 
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.data.synthetic import Synthetic
-from lumde.evaluators.parallax import LEAST_TRAVEL, score_clip
+from lumde.evaluators.parallax import LEAST_TRAVEL, score_clip, unmoved_errors, view_error, view_of
 from lumde.worlds.clips import FAMILIES
 from lumde.worlds.render import render_clip
 
@@ -71,6 +71,36 @@ def test_travel_is_told_from_turning():
     assert with_travel.parallax < focal * steps / np.median(
         depth
     )  # all of it seen from the side, on both axes
+
+
+class Bonnet(World):
+    """The same, with something in the lower quarter of every picture that a mask takes out."""
+
+    def read(self, key):
+        frame = super().read(key)
+        frame.mask = frame.mask.copy()
+        frame.mask[-SIZE[0] // 4 :] = False
+        return frame
+
+
+def test_what_a_mask_takes_out_has_no_say():
+    world = Bonnet(travel=0.2)
+    answer = world.answers()
+    near = torch.ones(SIZE)
+    near[-SIZE[0] // 4 :] = 100  # times nearer
+    shape = SnippetConfig(height=SIZE[0], width=SIZE[1], offsets=(-5, 5))
+    views = Snippets(world, shape, ("sources", "mask"))
+    scores = [score_clip(lambda image, f=f: f * answer(image), views, most=4) for f in (1.0, near)]
+    assert scores[1].parallax == pytest.approx(scores[0].parallax, rel=0.1)
+    view = view_of(views[3])
+    found = []
+    for grey in (0.0, 1.0):
+        spoiled = view.sources.clone()
+        spoiled[..., -SIZE[0] // 4 :, :] = grey
+        found.append((view._replace(sources=spoiled), torch.eye(4).expand(2, 4, 4)))
+    errors = [view_error(one, torch.ones(1, 1, *SIZE), still) for one, still in found]
+    assert errors[0] == errors[1]
+    assert torch.equal(*(unmoved_errors(one) for one, _ in found))
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.4])

@@ -497,7 +497,7 @@ def test_another_teacher_is_another_row(study, tmp_path):
         TUNING + "  seed: 1\n",
         TUNING.replace("[optimizer.rate=1.0e-3, optimizer.rate=1.0]", "[optimizer.rate=1.0]"),
         "tuning: {tries: [loop.steps=1, loop.steps=2], test: "
-        "{name: synthetic, test_set: shifted-v1, worlds: 2, height: 32, width: 64}}\n",
+        "{name: synthetic, test_set: shifted-v1, worlds: 2, height: 32, width: 64, every: 1}}\n",
     ],
 )
 def test_a_tuning_on_what_is_judged_is_refused(study, tmp_path, text):
@@ -505,6 +505,13 @@ def test_a_tuning_on_what_is_judged_is_refused(study, tmp_path, text):
     with pytest.raises(ConfigError, match=r"tuning|tries"):
         compare(study, tmp_path / "out", False, lambda text: None)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_tuning_on_some_of_the_frames_that_judge_is_refused(study, tmp_path):
+    tuned = "{name: synthetic, test_set: shifted-v1, worlds: 1, height: 32, width: 64}"
+    study.write_text(STUDY + f"tuning: {{tries: [loop.steps=1, loop.steps=2], test: {tuned}}}\n")
+    with pytest.raises(ConfigError, match=r"tuning\.test: shares 10 frames with tests\.shapes"):
+        compare(study, tmp_path / "out", False, lambda text: None)
 
 
 def test_pieces_of_a_clip_stand_for_worlds_where_there_are_few():

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from lumde.losses.feature import attention_map, attentive_distance, plain_distance
+from lumde.losses.feature import attention_map, attentive_distance, clear_places, plain_distance
 
 
 def test_attention_by_hand_and_one_on_average():
@@ -31,6 +31,25 @@ def test_distance_equals_its_loop():
     assert plain_distance(student, teacher).item() == pytest.approx(
         float((student - teacher).pow(2).mean()), 1e-5
     )
+
+
+def test_masked_places_count_nowhere():
+    """A map with some of its places left out costs what those that are left cost."""
+    torch.manual_seed(0)
+    student, teacher = torch.randn(2, 2, 3, 4, 6)
+    valid = torch.arange(6)[None, None, None].expand(2, 1, 4, 6) < 4
+    spoiled = [torch.where(valid, values, 1e3) for values in (student, teacher)]
+    kept = [values[..., :4].contiguous() for values in (student, teacher)]
+    for distance in (attentive_distance, plain_distance):
+        assert distance(*spoiled, valid).item() == pytest.approx(distance(*kept).item(), rel=1e-5)
+        assert distance(student, teacher, torch.zeros_like(valid)).item() == 0
+
+
+def test_a_place_is_clear_if_all_its_pixels_are():
+    valid = torch.ones(1, 1, 4, 8, dtype=torch.bool)
+    valid[..., 3, 5] = False
+    assert clear_places(valid, (2, 4)).tolist() == [[[[True] * 4, [True, True, False, True]]]]
+    assert clear_places(None, (2, 4)) is None
 
 
 def test_gradient_reaches_the_student_alone():

@@ -99,6 +99,14 @@ def test_critic_and_student_pull_in_opposite_directions():
     assert critic["penalty"].item() == pytest.approx(7.0 * (slope - 1) ** 2, rel=1e-4)
 
 
+def test_slopes_are_those_between_maps_whatever_the_critic_sees_beside_them():
+    made, batch, _ = judged(holistic_weight=0.3, penalty_weight=7.0)
+    made.critic.config.channels = 4
+    made.terms(batch, "student", 0)
+    slope = SLOPE / (4 * math.sqrt(32 * 64))  # a mean over four channels, one of them the map
+    assert made.terms(batch, "critic", 0)["penalty"].item() == pytest.approx(7.0 * (slope - 1) ** 2, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("weight", "term"), [("pixel_weight", "pixel"), ("pair_weight", "pair"), ("holistic_weight", "holistic")]
 )

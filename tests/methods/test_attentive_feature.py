@@ -68,6 +68,16 @@ def test_labels_of_several_passes_are_learned_and_their_holes_are_not():
     )
 
 
+def test_features_of_masked_pixels_are_not_learned():
+    method, frames = made(ghost_step=0, feature_step=1).eval(), frames_of(2)
+    frames.mask = torch.arange(64)[None, None, None].expand(2, 1, 32, 64) < 32
+    features = tuple(maps.detach().requires_grad_() for maps in method.student(frames.image).features)
+    sum(method._gaps(method._asked(frames), features)).backward()
+    for maps in (features[place] for place in method.places):
+        left, right = maps.grad.abs().sum((0, 1, 2)).tensor_split([(maps.shape[3] + 1) // 2])
+        assert left.sum() > 0 and right.sum() == 0
+
+
 @pytest.mark.parametrize(("bins", "maps"), [(0, 5), (16, 4)])
 def test_only_maps_that_the_decoder_reads_are_adapted(bins, maps):
     """A head of bins ends before the finest map: an adapter of that one would stay as it was drawn."""

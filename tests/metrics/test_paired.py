@@ -73,6 +73,15 @@ def test_equal_rows_differ_by_nothing():
     assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
+@pytest.mark.parametrize("shift", [0.01, 0.05, -0.25, float(np.log1p(0.15))])
+def test_a_shift_without_any_spread_is_certain(shift):
+    """As where a row that is a copy of another one is held against a limit."""
+    row, _ = rows(0.0, seeds=5)
+    found = contrast(row, row + shift)
+    assert found.mean == pytest.approx(-shift) and found.p == 0
+    assert found.low == found.mean == found.high
+
+
 def test_holm_by_hand():
     adjusted = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.5})
     assert adjusted == pytest.approx({"a": 0.04, "c": 0.09, "b": 0.09, "d": 0.5})

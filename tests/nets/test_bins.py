@@ -47,6 +47,12 @@ def test_bins_follow_the_first_batches_and_then_stay():
     assert 1.5 < head.centres[0] < 1.7 and 24 < head.centres[-1] < 25
 
 
+def test_bins_follow_batches_of_any_size():
+    head = BinsHead(1, 8, DepthSmall.Config(min_depth=0.1, max_depth=100.0))
+    head.widen(torch.linspace(2.0, 4.0, (1 << 24) + 10))  # more than `quantile` takes at a time
+    assert 1.5 < head.centres[0] < 1.7 and 4.9 < head.centres[-1] < 5.1
+
+
 @pytest.mark.parametrize("name", ["depth_small", "depth_light"])
 def test_networks_with_bins_learn_with_every_weight_and_end_at_a_quarter(name):
     torch.manual_seed(0)

@@ -104,6 +104,31 @@ def test_depth_and_ids_agree_with_the_analytic_tracer(truth):
     assert (clip.depth[0][ids == 0] == 0).all() and (clip.ids[0][ids == 0] == 0).all()
 
 
+def first_hit(eye, direction):
+    """How far along a ray something is met, in lengths of `direction`."""
+    on_ground = -eye[1] / direction[1] if direction[1] > 0 else np.inf
+    return min(on_ground, *(_enter(box, eye, direction) for box in BOXES))
+
+
+def test_what_another_frame_sees_agrees_with_the_analytic_tracer():
+    world = box_world()
+    poses = np.concatenate([world.world_from_camera] * 2)
+    poses[1, :3, 3] += [1.5, 0.0, 1.0]  # so that boxes cover other ground
+    clip = render_clip(replace(world, world_from_camera=poses), 2 * HEIGHT, 2 * WIDTH, 2)
+    found, eye = clip.seen_from(0, 1), poses[1, :3, 3]
+    seen, hidden = np.zeros((2, *found.shape), bool)
+    for row, column in np.argwhere((clip.depth[0] > 0) & (clip.depth[0] < 60)):
+        ray = np.linalg.solve(clip.intrinsics, [column, row, 1.0])
+        point = poses[0, :3, :3] @ (clip.depth[0, row, column] * ray) + poses[0, :3, 3]
+        x, y, z = clip.intrinsics @ (poses[1, :3, :3].T @ (point - eye))
+        if z > 0 and 0 <= x / z <= 2 * WIDTH - 1 and 0 <= y / z <= 2 * HEIGHT - 1:
+            first = first_hit(eye, point - eye)
+            seen[row, column], hidden[row, column] = first > 1 - 1e-4, first < 0.98
+    assert seen.sum() > 2000 and hidden.sum() > 30
+    assert found[seen].mean() > 0.97 and found[hidden].mean() < 0.1
+    assert not found[clip.depth[0] == 0].any()
+
+
 def test_a_mover_stands_where_its_pose_puts_it(truth):
     x, y, z, heading, *sizes = BOXES[0]
     still = solid((0.0, 0.0, 0.0, 0.0, *sizes), 9)
