@@ -146,6 +146,8 @@ def natural_order(paths: list[Path]) -> list[Path]:
 def folder_images(folder: Path) -> list[Path]:
     """List a folder's pictures in natural order; DataError if there is none."""
     found = [path for path in folder.iterdir() if is_image(path) and path.is_file()]
+    if not found and (sequences := [path for path in folder.iterdir() if (path / IMAGE_FOLDER).is_dir()]):
+        raise DataError(f"{folder}: holds sequences; name one of them, such as {natural_order(sequences)[0]}")
     if not found:
         raise DataError(f"{folder}: holds no picture ({', '.join(images.SUFFIXES)}); is it another folder?")
     return natural_order(found)

@@ -74,10 +74,12 @@ def test_focal_lengths_that_devices_wrote_are_used_unless_absurd(tmp_path):
 def test_what_is_not_there_is_named_with_a_guess(tmp_path):
     write_pictures(tmp_path, ["street.jpg"])
     (tmp_path / "empty").mkdir()
+    write_pictures(tmp_path / "dataset" / "walk" / "image", ["1.png"])
     for source, reason in [
         (tmp_path / "stret.jpg", "did you mean .*street.jpg"),
         (tmp_path / "elsewhere" / "x.jpg", "no such file"),
         (tmp_path / "empty", "holds no picture"),
+        (tmp_path / "dataset", "holds sequences; name one of them, such as .*walk"),
         (str(tmp_path / "*.webp"), "matches nothing"),
     ]:
         with pytest.raises(DataError, match=reason):
