@@ -13,13 +13,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 from lumde.errors import CheckpointError, ConfigError, DataError, ResourceError, UsageError
+from lumde.lock import at_work
 from lumde.strict_yaml import parse_yaml as parse_yaml
 
 MAX_TEXT_BYTES = 1_000_000  # no config, camera or dataset file of ours comes near this
 MAX_NAME_BYTES = 255  # of one path component, on every common file system
-BROKEN_NPY = (ValueError, EOFError, TokenError)  # what numpy.load raises for a damaged or cut file
+BROKEN_NPY = (ValueError, EOFError, TokenError, BadZipFile)  # of numpy.load, for a damaged or cut file
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -41,7 +43,8 @@ def write_bytes(path: Path, data: bytes) -> None:
                 os.fsync(stream.fileno())
             temporary.replace(path)
         finally:
-            _remove(temporary)
+            with suppress(OSError):
+                temporary.unlink()
         _sync(path.parent)
     except OSError as error:
         raise ResourceError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -91,7 +94,7 @@ def read_yaml(path: Path) -> Any:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a hidden sibling folder and rename it to `path` at the end: a crash leaves no half folder.
 
-    What an earlier crash left of the same folder is removed.
+    What an earlier crash left of the same folder is removed; what another process still fills is not.
 
     Raises:
         ResourceError: when `path` exists or cannot be written.
@@ -100,9 +103,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             raise ResourceError(f"{path}: exists already; nothing was overwritten")
         temporary = _temporary(path)
-        stale = re.compile(rf"\.{re.escape(_short(path.name))}\.[0-9]+\.tmp")
+        stale = re.compile(rf"\.{re.escape(_short(path.name))}\.([0-9]+)\.tmp")
         for place in path.parent.glob(".*.tmp"):
-            if stale.fullmatch(place.name):
+            if (found := stale.fullmatch(place.name)) and not at_work(int(found[1])):
                 shutil.rmtree(place, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
@@ -280,11 +283,6 @@ def _probe(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ResourceError(f"{folder}: cannot be written ({error.strerror or error})") from error
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -1,5 +1,6 @@
 """One process at a time in a folder."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,3 +34,16 @@ def locked(folder: Path) -> Iterator[None]:
             if list(folder.iterdir()) == [file]:  # of a job that was refused before it wrote anything
                 file.unlink()
         lock.release()
+
+
+def at_work(process: int) -> bool:
+    """Whether another process of that number lives."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True

@@ -124,13 +124,17 @@ def test_an_atomic_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+DEAD = 1 << 30  # no process has such a number
+
+
 def test_an_atomic_folder_overwrites_nothing_and_sweeps_what_a_crash_left(tmp_path: Path) -> None:
-    for name in (".a.1.tmp", ".a.b.1.tmp"):
+    for name in (f".a.{DEAD}.tmp", f".a.b.{DEAD}.tmp", f".a.{os.getppid()}.tmp"):
         (tmp_path / name).mkdir()
     with files.atomic_folder(tmp_path / "a") as folder:
         (folder / "deep").mkdir()
         (folder / "deep" / "x").write_text("1")
-    assert sorted(file.name for file in tmp_path.iterdir()) == [".a.b.1.tmp", "a"]
+    left = {file.name for file in tmp_path.iterdir()}
+    assert left == {f".a.b.{DEAD}.tmp", f".a.{os.getppid()}.tmp", "a"}  # the latter's process lives
     with pytest.raises(ResourceError, match="exists already"), files.atomic_folder(tmp_path / "a"):
         pass
     assert (tmp_path / "a" / "deep" / "x").read_text() == "1"

@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "lumde"
 ROWS = (  # a room may import rooms of earlier rows; never of its own row, never of a later one
     ("errors",),
-    ("strict_yaml",),
-    ("files", "lock", "packaged", "progress", "registry"),
+    ("lock", "strict_yaml"),
+    ("files", "packaged", "progress", "registry"),
     ("config",),  # reads through files
     ("structures",),
     ("geometry", "media", "pictures"),

@@ -24,11 +24,12 @@ from lumde.data.recorded import RecordedDataset, list_images, parse_range, parse
 from lumde.errors import ConfigError, DataError
 from lumde.media.cameras import Camera, assumed_camera, read_camera
 from lumde.media.depth_png import read_depth
-from lumde.media.images import image_size, read_image
+from lumde.media.images import image_size, read_image, read_mask
 from lumde.media.sources import CAMERA_FILE, exif_camera
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
 
+SAME_SHAPE = 0.02  # by which the sides of a depth map may be rounded against its picture's
 EVERY_FRAME = "all"  # mask/all.png
 
 
@@ -101,13 +102,17 @@ class Frames(RecordedDataset):
             timestamp=clip.seconds[i] if clip.seconds else None,
         )
         if "depth" in fields and key.name in clip.depths:
-            frame.depth = read_depth(clip.depths[key.name], clip.description.depth_scale or 1.0)
+            depth_path = clip.depths[key.name]
+            frame.depth = read_depth(depth_path, clip.description.depth_scale or 1.0)
+            _require_same_shape(frame.depth.shape, image.shape[:2], depth_path)
         if "mask" in fields:
             frame.mask = _mask(clip, key.name, image)
         if "pose" in fields and clip.world_from_camera is not None:
             frame.world_from_camera = clip.world_from_camera[i]
         if "right" in fields and key.name in clip.rights:
             frame.right = read_image(clip.rights[key.name])
+            if frame.right.shape != image.shape:
+                raise DataError(f"{clip.rights[key.name]}: of another size than its left picture")
             frame.baseline = clip.camera.baseline
         return frame
 
@@ -205,11 +210,20 @@ def _intrinsics(clip: Clip, image: UInt8[np.ndarray, "h w 3"], path: Path) -> Fl
     raise DataError(f"{path}: {width}x{height}, but its sequence is {expected}; keep one size per camera")
 
 
+def _require_same_shape(found: tuple[int, ...], picture: tuple[int, ...], path: Path) -> None:
+    """Refuse depth of another shape than its picture's: lying beside an upright one, say."""
+    (height, width), (rows, columns) = picture, found
+    if abs(columns * height - rows * width) > SAME_SHAPE * rows * width:
+        raise DataError(
+            f"{path}: depth of {columns}x{rows} for a picture of {width}x{height} (as it stands upright)"
+        )
+
+
 def _mask(clip: Clip, stem: str, image: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"] | None:
     """What the frame's own mask and the one for every frame both let through."""
     mask = None
     for path in (clip.masks[name] for name in (EVERY_FRAME, stem) if name in clip.masks):
-        let_through = np.asarray(read_image(path).any(axis=2))
+        let_through = read_mask(path)
         if let_through.shape != image.shape[:2]:
             size = "x".join(map(str, let_through.shape[::-1]))
             raise DataError(f"{path}: mask of {size} for pictures of {image.shape[1]}x{image.shape[0]}")

@@ -112,6 +112,8 @@ class KittiOdometry(RecordedDataset):
             images = list_images(folder / f"image_{cameras[side]}")
             if images:
                 self._files[sequence], self.names[sequence] = images, numbered(images)
+                if not self.names[sequence]:
+                    raise DataError(f"{folder / f'image_{cameras[side]}'}: no picture is named by a number")
                 self._read_companions(sequence, folder, cameras[side])
                 return sequence
         return sequence

@@ -62,7 +62,9 @@ class Rig:
         camera_from_velo, rectified_from_camera = np.eye(4), np.eye(4)
         camera_from_velo[:3, :3] = matrix(velo, "R", (3, 3), path)
         camera_from_velo[:3, 3:] = matrix(velo, "T", (3, 1), path)
-        rectified_from_camera[:3, :3] = matrix(self._cameras, "R_rect_00", (3, 3), path)
+        rectified_from_camera[:3, :3] = matrix(
+            self._cameras, "R_rect_00", (3, 3), self.path / "calib_cam_to_cam.txt"
+        )
         return self.projection(camera) @ rectified_from_camera @ camera_from_velo
 
 

@@ -20,6 +20,7 @@ from lumde.data.damage import SHARE, most_damaged
 from lumde.data.rectify import Rectifier
 from lumde.errors import DataError, UsageError
 from lumde.media import images
+from lumde.media.camera_checks import check_intrinsics
 from lumde.media.camera_turns import upright_camera
 from lumde.media.cameras import (
     Camera,
@@ -83,6 +84,7 @@ def prepare(
     files.require_unused(out)
     if out.exists() and out.resolve() == Path.cwd():  # it would be put in the place of the one you stand in
         raise UsageError(f"{out}: is the current folder; name a new one, as in --out data/drive")
+    out = out.resolve()  # a link stays a link
     recordings = find_recordings(sources, options.fps)
     if options.fps and not any(isinstance(recording.source, VideoSource) for recording in recordings):
         raise UsageError("--fps thins videos by their timestamps, and pictures have none; leave it out")
@@ -198,11 +200,19 @@ class _RecordingWriter:
         if size != self.size:
             self.size = size
             self.rectifier = Rectifier(self._camera(frame, *size), self.options.size)
+            self._require_a_shape(size)
         write_camera(self.sequence / "camera.yaml", self.rectifier.camera)
         self.report.camera, self.report.assumed = self.rectifier.camera.source, self.rectifier.camera.assumed
         if self.rectifier.mask is not None:
             (self.sequence / "mask").mkdir()
             images.write_png(self.sequence / "mask" / "all.png", self.rectifier.mask.astype(np.uint8) * 255)
+
+    def _require_a_shape(self, size: tuple[int, int]) -> None:
+        """Refuse a size that squeezes pictures so much that nobody would take the camera for one."""
+        if self.options.size:
+            width, height = self.rectifier.size
+            where = f"--size {width}x{height} for pictures of {size[0]}x{size[1]}"
+            check_intrinsics(self.rectifier.camera.intrinsics, width, height, where)
 
     def _camera(self, frame: SourceFrame, width: int, height: int) -> Camera:
         options = self.options

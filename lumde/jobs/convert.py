@@ -31,6 +31,7 @@ def convert(foreign: Path, out: Path) -> DepthModel:
         UsageError: `out` is not empty.
     """
     claim_output(out)
+    out = out.resolve()  # a link stays a link
     out.rmdir()  # `save` puts the whole folder there by one rename
     with_pose = _present(foreign)
     names = DEPTH_FILES + (POSE_FILES if with_pose else ())

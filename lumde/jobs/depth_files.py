@@ -69,10 +69,23 @@ class DepthFiles:
             return np.load(self.path("npy", name), allow_pickle=False)
         return read_depth(self.path("png16", name), self.scale) if "png16" in self.formats else None
 
-    def is_whole(self, name: str, shape: tuple[int, int]) -> bool:
-        """Whether every format's file of the frame is there, undamaged, of this shape, unit and scale."""
+    def is_whole(self, name: str, shape: tuple[int, int], newer_than: Path | None = None) -> bool:
+        """Whether every format's file of the frame is there, undamaged, of this shape, unit and scale.
+
+        And no older than its picture, which may have been replaced.
+        """
         checks = {"png16": self._whole_png16, "npy": _whole_npy, "ply": _whole_ply}
-        return all(checks[kind](self.path(kind, name), shape) for kind in self.formats)
+        paths = {kind: self.path(kind, name) for kind in self.formats}
+        if newer_than is not None:
+            changed = newer_than.stat().st_mtime_ns
+            if any(path.exists() and path.stat().st_mtime_ns < changed for path in paths.values()):
+                return False
+        return all(checks[kind](path, shape) for kind, path in paths.items())
+
+    def bytes_there(self) -> int:
+        """What files of earlier frames take on the disk."""
+        folders = {self.path(kind, "x").parent for kind in self.formats}
+        return sum(file.stat().st_size for folder in folders if folder.is_dir() for file in folder.iterdir())
 
     def _png16(self, depth: Depth) -> bytes:
         stored, _ = encode_depth(depth, self.scale)

@@ -3,7 +3,6 @@
 Each frame's files appear whole; `index.json` appears last. A folder without it is an unfinished prediction.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,9 +15,9 @@ from jaxtyping import Float
 from lumde import files
 from lumde.errors import DataError, UsageError
 from lumde.jobs.depth_files import FOLDERS, DepthFiles, png16_scale
+from lumde.jobs.predict_request import FORMATS, REQUEST, CameraChoice, request_of, resumed, without
 from lumde.media.camera_checks import focal_and_centre
-from lumde.media.camera_turns import upright_camera
-from lumde.media.cameras import Camera, camera_from_focal, camera_from_fov, fitted, read_camera
+from lumde.media.cameras import Camera, fitted
 from lumde.media.sources import Source, SourceFrame, VideoSource, image_camera, open_source
 from lumde.media.video import VideoWriter
 from lumde.models import DepthModel
@@ -26,36 +25,9 @@ from lumde.pictures.depth import DEPTH_MAP, DepthRange, colour_depth, depth_rang
 from lumde.pictures.panels import side_by_side
 from lumde.progress import Progress, silent
 
-FORMATS = (*FOLDERS, "mp4")
-REQUEST = "request.json"  # what an unfinished prediction was asked for: --resume must ask for the same
+MOST_WIDE = 16384  # pixels that the encoder of the mp4 takes
 PICTURES_PER_SECOND = 10.0  # of the mp4 made from single pictures
 SAMPLES = 24  # frames, at least, that fix the colours of a clip (all of a shorter one)
-
-
-@dataclass(frozen=True)
-class CameraChoice:
-    """What the user says about the camera; nothing = EXIF or container, else assumed."""
-
-    file: Path | None = None
-    focal_px: int | float | None = None
-    fov_deg: int | float | None = None
-
-    def camera(self, width: int, height: int, quarter_turns: int = 0) -> Camera | None:
-        """Answer the camera for pictures of this size, None where nothing was said.
-
-        Args:
-            width: of the pictures, upright; so `height`.
-            height: of them.
-            quarter_turns: counter-clockwise, by which they were turned upright.
-        """
-        if self.file is not None:
-            upright = upright_camera(read_camera(self.file), width, height, quarter_turns)
-            return fitted(upright, width, height, str(self.file))
-        if self.focal_px is not None:
-            return camera_from_focal(self.focal_px, width, height)
-        if self.fov_deg is not None:
-            return camera_from_fov(self.fov_deg, width, height)
-        return None
 
 
 def predict_source(
@@ -84,14 +56,14 @@ def predict_source(
     """
     if unknown := sorted(set(save) - set(FORMATS)):
         raise UsageError(f"--save {unknown[0]}: unknown format; known: {', '.join(FORMATS)}")
-    opened = open_source(source)
+    opened = without(open_source(source), out)
     files.claim_output(out, resume)
     unit, scale = model.config.unit, png16_scale(model.config.unit, model.net.config.max_depth)
     store = DepthFiles(out, tuple(kind for kind in FOLDERS if kind in save), unit, scale)
-    request = _request(source, model, save, choice or CameraChoice(), store)
+    request = request_of(opened, source, model, save, choice or CameraChoice(), store)
     job = _Job(opened, model, store, choice or CameraChoice(), request)
     if resume and any(out.iterdir()):
-        limits = _resumed(out, request)
+        limits = resumed(out, request)
     else:
         limits = job.clip_range(progress) if "mp4" in save else None
     request["colour_range"] = limits
@@ -123,6 +95,8 @@ class _Job:
             if frame.image is None:
                 continue
             shape = shape or frame.image.shape
+            if 2 * shape[1] > MOST_WIDE:
+                raise DataError(f"{shape[1]} pixels wide: an mp4 beside its depth holds half of {MOST_WIDE}")
             if frame.image.shape != shape:
                 raise DataError(
                     f"{frame.path}: {frame.image.shape[1]}x{frame.image.shape[0]}, the first picture is "
@@ -143,7 +117,8 @@ class _Job:
         with VideoWriter(path, rate) if limits else nullcontext() as video:
             for frame in progress(self._frames(), "predict: depth", self.opened.count):
                 if frame.image is None:
-                    self.skipped.append({"name": frame.name, "problem": frame.problem})
+                    # It keeps its name: repaired later, it is no other picture's.
+                    self.skipped.append({"name": self._unique(frame.name), "problem": frame.problem})
                     continue
                 depth = self._frame(frame, resume, needed=video is not None)
                 if video is not None and limits is not None and depth is not None:
@@ -169,7 +144,7 @@ class _Job:
         name = self._unique(frame.name)
         camera = self._camera(frame, width, height)
         self._note(name, frame, camera)
-        whole = resume and self.store.is_whole(name, (height, width))
+        whole = resume and self.store.is_whole(name, (height, width), newer_than=frame.path)
         depth = self.store.read(name) if whole and needed else None
         if depth is None and (needed or not whole):
             depth = self._depth(frame)
@@ -215,7 +190,8 @@ class _Job:
     def _begin(self, width: int, height: int) -> None:
         """Touch the disk only once a frame was decoded and its camera accepted."""
         frames = self.opened.count or 1
-        files.require_space(self.store.out, frames * self.store.bytes_per_frame(width, height))
+        needed = frames * self.store.bytes_per_frame(width, height) - self.store.bytes_there()
+        files.require_space(self.store.out, max(0, needed))
         self.store.out.mkdir(parents=True, exist_ok=True)
         files.write_json(self.store.out / REQUEST, self.request)  # first: by it --resume knows the folder
         self.store.make_folders()
@@ -232,58 +208,3 @@ class _Job:
         if not found:
             reason = self.skipped[0]["problem"] if self.skipped else "every picture is damaged"
             raise DataError(f"no frame could be decoded; the first one: {reason}")
-
-
-def _request(
-    source: str | Path, model: DepthModel, save: Sequence[str], choice: CameraChoice, store: DepthFiles
-) -> dict[str, Any]:
-    """Everything the files depend on."""
-    return {
-        "source": str(source),
-        "model": {"net": model.config.net.name, "sha256": fingerprint(model)} | _as_fed(model),
-        "save": [kind for kind in FORMATS if kind in save],
-        "camera": {
-            "file": files.read_text(choice.file) if choice.file else None,
-            "focal_px": choice.focal_px,
-            "fov_deg": choice.fov_deg,
-        },
-        "unit": store.unit,
-        **({"affine": True} if model.config.affine else {}),
-        "png16_scale": store.scale,
-    }
-
-
-def _resumed(out: Path, request: dict[str, Any]) -> DepthRange | None:
-    """Check that `out` was begun with the same request, clear what a kill left, answer the colour range."""
-    if not (out / REQUEST).is_file():
-        raise UsageError(f"{out}: holds no {REQUEST}: no prediction to go on with; choose another --out")
-    begun = files.read_json(out / REQUEST)
-    limits = begun.pop("colour_range", None)
-    for key, value in request.items():
-        if begun.get(key) != value:
-            raise UsageError(
-                f"{out}: was begun with another {key}; ask for the same, or choose another --out"
-            )
-    for folder in (out, *(out / name for name, _ in FOLDERS.values())):
-        for leftover in folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-    (out / "index.json").unlink(missing_ok=True)
-    return DepthRange(*limits) if limits else None
-
-
-def _as_fed(model: DepthModel) -> dict[str, Any]:
-    """What weights alone do not tell of the answers: limits of depth, and how pictures are resized."""
-    net, config = model.net.config, model.config
-    return {
-        "depth_range": [net.min_depth, net.max_depth],
-        "input": [config.fit, config.height, config.width],
-    }
-
-
-def fingerprint(model: DepthModel) -> str:
-    """Hash the weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.net.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -107,9 +107,9 @@ def read_colmap_cameras(path: Path) -> dict[int, Camera]:
 
 def camera_from_focal(focal_px: int | float, width: int, height: int, source: str = "given") -> Camera:
     """Make a camera with square pixels and a centred principal point; DataError if implausible."""
-    intrinsics = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1.0]])
-    check_intrinsics(intrinsics, width, height, source)
-    return Camera(intrinsics, width, height, source=source)
+    camera = _centred(focal_px, width, height, source)
+    check_intrinsics(camera.intrinsics, width, height, source)
+    return camera
 
 
 def camera_from_fov(fov_deg: int | float, width: int, height: int, source: str = "given") -> Camera:
@@ -120,9 +120,14 @@ def camera_from_fov(fov_deg: int | float, width: int, height: int, source: str =
 
 
 def assumed_camera(width: int, height: int) -> Camera:
-    """Guess 60 degrees along the longer side, where nothing is known."""
+    """Guess 60 degrees along the longer side, where nothing is known; for pictures of any shape."""
     focal_px = max(width, height) / 2 / float(np.tan(np.radians(ASSUMED_FOV_DEG) / 2))
-    return camera_from_focal(focal_px, width, height, f"assumed {ASSUMED_FOV_DEG:g} degrees")
+    return _centred(focal_px, width, height, f"assumed {ASSUMED_FOV_DEG:g} degrees")
+
+
+def _centred(focal_px: int | float, width: int, height: int, source: str) -> Camera:
+    intrinsics = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1.0]])
+    return Camera(intrinsics, width, height, source=source)
 
 
 def scaled(camera: Camera, width: int, height: int) -> Camera:
@@ -151,7 +156,8 @@ def fitted(camera: Camera, width: int, height: int, where: str) -> Camera:
     elif (camera.width, camera.height) != (width, height):
         note = f"{camera.source}, scaled from {camera.width}x{camera.height}"
         camera = replace(scaled(camera, width, height), source=note)
-    check_intrinsics(camera.intrinsics, width, height, where)
+    if not camera.assumed:  # nobody measured it, so nothing can be wrong with it
+        check_intrinsics(camera.intrinsics, width, height, where)
     return camera
 
 
@@ -188,6 +194,7 @@ def _from_ros(path: Path, text: str) -> Camera:
         raise DataError(str(error)) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: a mapping with `camera_matrix` is needed")
+    _require_known_lens(content, path)
     model = content.get("distortion_model") or "plumb_bob"
     distortion = _matrix(content, "distortion_coefficients", path)
     if model not in ("plumb_bob", "rational_polynomial", "none"):
@@ -208,6 +215,15 @@ def _from_ros(path: Path, text: str) -> Camera:
         baseline=float(baseline[0]) if baseline.size else None,
         source=str(content.get("intrinsics_source") or path.name),
     )
+
+
+def _require_known_lens(content: dict[str, object], path: Path) -> None:
+    """Refuse what would be read as another lens: OpenCV's fisheye flag, distortion under other names."""
+    if content.get("fisheye_model"):
+        raise DataError(f"{path}: a fisheye lens is not supported; undistort the pictures first")
+    others = {str(key) for key in content if "dist" in str(key).lower()}
+    if unread := sorted(others - {"distortion_model", "distortion_coefficients"}):
+        raise DataError(f"{path}: {unread[0]} is not read; call it distortion_coefficients (k1 k2 p1 p2 k3)")
 
 
 def _from_kitti(path: Path, text: str) -> Camera:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from jaxtyping import Bool, UInt8, UInt16
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from lumde import files
 from lumde.errors import DataError
@@ -20,6 +20,15 @@ MAX_PIXELS = 50_000_000
 _FULL_FRAME_DIAGONAL_MM = float(np.hypot(36.0, 24.0))
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0}  # EXIF FocalPlaneResolutionUnit: inch, centimetre, millimetre
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_TURNS = {  # EXIF orientation -> what makes it upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _GUESSES = (
     (b"<", "looks like HTML or XML: was a download page saved in its place?"),
     (b"version https://git-lfs", "is a Git LFS pointer: fetch the real file"),
@@ -43,7 +52,21 @@ def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h
         DataError: missing, truncated, too large, or no picture at all.
     """
     with opened(path, max_pixels) as image:
-        return rgb(ImageOps.exif_transpose(image))
+        return rgb(upright(image))
+
+
+def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
+    """Tell where a mask lets through, upright: any colour above 0, be it of 1, 8 or 16 bits."""
+    with opened(path) as image:
+        turned = upright(image)
+        values = np.asarray(turned)[..., None] if turned.mode.startswith("I") else rgb(turned)
+        return np.asarray(values.any(axis=2))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF orientation says; other tags, however odd, are not looked at."""
+    turn = _TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def image_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -56,7 +79,11 @@ def image_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
 def orientation(path: Path) -> int:
     """Tell the EXIF orientation, 1..8; 1 = stored upright."""
     with opened(path) as image:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return _orientation(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
     return value if value in range(1, 9) else 1
 
 

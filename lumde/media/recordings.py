@@ -131,7 +131,8 @@ def _with_unique_names(recordings: list[Recording]) -> list[Recording]:
     taken: set[str] = set()
     named = []
     for recording in recordings:
-        base = re.sub(r"[^\w.-]+", "_", recording.name).strip("._") or "recording"
+        base = re.sub(r"[^\w.-]+", "_", recording.name).strip("._")
+        base = "recording" if base in ("", IMAGE_FOLDER) else base  # DATA/image would make DATA a sequence
         numbered = (f"{base}-{number}" for number in itertools.count(2))
         name = next(name for name in itertools.chain([base], numbered) if name not in taken)
         taken.add(name)

@@ -1,8 +1,10 @@
 """What a user points at: an image, a folder of images, a glob or a video, read as one stream of frames."""
 
 import glob
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from lumde.media.video import VideoReader
 _FOCAL_35MM_KEY = "focal_length.35mm"  # part of the QuickTime key that phones write
 _WIDTH_35MM = 36.0
 _QUARTER_TURNS = {1: 0, 3: 2, 6: 3, 8: 1}  # EXIF orientation -> counter-clockwise quarters to upright
+_TIME = re.compile(r"\d+\.\d+")  # seconds, as TUM RGB-D names its pictures
 IMAGE_FOLDER, CAMERA_FILE = "image", "camera.yaml"  # of a sequence of a dataset folder
 
 
@@ -139,7 +142,9 @@ def expand(pattern: str) -> list[Path]:
 
 
 def natural_order(paths: list[Path]) -> list[Path]:
-    """Sort paths so that `frame2` precedes `frame10`."""
+    """Sort paths so that `frame2` precedes `frame10`; where all are named by times, `1.15` before `1.2`."""
+    if all(_TIME.fullmatch(path.stem) for path in paths):
+        return sorted(paths, key=lambda path: (files.natural_key(str(path.parent)), Decimal(path.stem)))
     return sorted(paths, key=lambda path: files.natural_key(str(path)))
 
 

@@ -5,11 +5,13 @@ undamaged ones: errors spread until the next key frame. Hence frames count as da
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, pairwise
 from pathlib import Path
+from statistics import median
 from types import TracebackType
 
 import av
@@ -26,6 +28,7 @@ _OPTIONS = {  # local files in real containers only: no playlist can send the re
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,asf,flv",
 }
 _EARLY_S = 1e-3  # containers round timestamps to milliseconds
+_FRAMES_TIMED, _LEAST_STEPS = 8, 4  # frames at the start whose times are held against the stated rate
 _TAIL_SHARE = 0.02  # a shorter rest at the end of a file is rounding, or its sound
 
 
@@ -65,14 +68,19 @@ class VideoReader:
             stream = _stream(container, path)
             rate = stream.average_rate or stream.guessed_rate
             self.frame_rate = float(rate) if rate else None
+            aspect = stream.sample_aspect_ratio
             self.count: int | None = stream.frames or None  # as the container states it
             self.metadata = {**container.metadata, **stream.metadata}
-            first = next((frame for frame, _ in self._decode(container, stream)), None)
-        if first is None:
-            raise DataError(f"{path}: no frame can be decoded; copy the file again from the camera")
+            decoded = (frame for frame, _ in self._decode(container, stream))
+            if (first := next(decoded, None)) is None:
+                raise DataError(f"{path}: no frame can be decoded; copy the file again from the camera")
+            times = [first.time, *(frame.time for frame in islice(decoded, _FRAMES_TIMED))]
+        self.frame_rate = _likely_rate(self.frame_rate, times)
         self.rotation = int(first.rotation) % 360
         self._coded = (first.width, first.height)
-        self.size = self._coded[::-1] if self.rotation in (90, 270) else self._coded
+        # Cameras of tape and of AVCHD store pixels that are no squares: a picture is as wide as it is shown.
+        self._shown = (round(first.width * float(aspect or 1)), first.height)
+        self.size = self._shown[::-1] if self.rotation in (90, 270) else self._shown
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """Decode from the start."""
@@ -127,7 +135,9 @@ class VideoReader:
                 f"{self.path}: frame {index} is {frame.width}x{frame.height}, before it was "
                 f"{self._coded[0]}x{self._coded[1]}; split the video there"
             )
-        return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), self.rotation // 90))
+        width, height = self._shown
+        shown = frame.reformat(width, height, "rgb24").to_ndarray()
+        return np.ascontiguousarray(np.rot90(shown, self.rotation // 90))
 
     def _missing(
         self, container: av.container.InputContainer, stream: av.VideoStream, span_s: float
@@ -142,6 +152,19 @@ class VideoReader:
         interval_s = span_s / (found - 1)
         rest_s = stated_s - span_s - interval_s
         return round(rest_s / interval_s) if rest_s > max(_TAIL_SHARE * stated_s, interval_s) else 0
+
+
+def _likely_rate(stated: float | None, times: Sequence[float | None]) -> float | None:
+    """The stated frame rate, unless the first frames' times speak of one that is twice or half as high.
+
+    Browsers that record WebM state the rate of their clock, 1,000 per second.
+    """
+    known = [time for time in times if time is not None]
+    steps = [later - earlier for earlier, later in pairwise(known) if later > earlier]
+    if len(steps) < _LEAST_STEPS:
+        return stated
+    measured = 1 / median(steps)
+    return stated if stated and 0.5 < stated / measured < 2 else measured
 
 
 class VideoWriter:

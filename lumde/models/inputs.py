@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from lumde.errors import DataError
-from lumde.media.images import rgb
+from lumde.media.images import rgb, upright
 
 Picture = UInt8[np.ndarray, "h w 3"] | Float[np.ndarray, "h w 3"]
 
@@ -22,7 +22,7 @@ def image_array(image: Image.Image | np.ndarray | Tensor) -> Picture:
         DataError: another shape or type, floats outside [0, 1] or not finite.
     """
     if isinstance(image, Image.Image):
-        return rgb(ImageOps.exif_transpose(image))
+        return rgb(upright(image))
     array = _channels_last(image) if isinstance(image, Tensor) else np.asarray(image)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)

@@ -355,3 +355,16 @@ def test_exif_is_read_as_predict_reads_it(tmp_path):
         known = image_camera(folder / "a.jpg")
         assert camera.source.startswith(source) and camera.source == known.source
         np.testing.assert_array_equal(camera.intrinsics, known.intrinsics)
+
+
+def test_depth_and_partner_of_another_shape_are_refused(root):
+    """Depth as the sensor lies, beside a picture that its EXIF tag turns upright, say."""
+    write_depth(root / "a" / "depth" / "f1.png", np.ones((WIDTH, HEIGHT)), 1000)
+    write_depth(root / "a" / "depth" / "f2.png", np.ones((HEIGHT // 2, WIDTH // 2)), 1000)  # coarser is fine
+    write_png(root / "a" / "right" / "f3.png", np.zeros((HEIGHT, WIDTH + 2, 3), np.uint8))
+    dataset = open_frames(root, sequences=("a",))
+    with pytest.raises(DataError, match=r"depth/f1.png: depth of 24x32 for a picture of 32x24"):
+        dataset.read(dataset.targets[1])
+    assert dataset.read(dataset.targets[2]).depth is not None
+    with pytest.raises(DataError, match=r"right/f3.png: of another size"):
+        dataset.read(dataset.targets[3])

@@ -123,3 +123,10 @@ def test_the_recorded_sequence_moves_ahead(recordings):
     snippets = Snippets(dataset, SnippetConfig(height=96, width=320), ("sources", "pose"))
     ahead = np.array([snippets[i]["source_from_target"][1, 2, 3] for i in range(0, 49, 12)])
     assert (abs(ahead + 1.15) < 0.25).all()  # the next camera is 1.2 m ahead: points come nearer
+
+
+def test_pictures_that_are_not_numbered_are_named(root):
+    for path in (root / "sequences" / "04" / "image_0").iterdir():
+        path.rename(path.with_name(f"left_{path.name}"))
+    with pytest.raises(DataError, match=r"04/image_0: no picture is named by a number"):
+        open_odometry(root, sequences=("04",))

@@ -321,3 +321,17 @@ def test_a_broken_recording_takes_no_other_ones_name(tmp_path):
         if path.is_dir()
     }
     assert found == {"drive": 3, "drive_part3": 2, "drive_part4": 2, "drive_part2": 4}
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    _run([write_clip(tmp_path / "a.mp4", 2)], tmp_path / "out")
+    assert (tmp_path / "out").is_symlink() and (tmp_path / "disk" / "a" / "image").is_dir()
+
+
+def test_a_size_that_turns_the_shape_around_is_refused(tmp_path):
+    clip = write_clip(tmp_path / "phone.mp4", 2, size=(36, 64))
+    with pytest.raises(DataError, match=r"--size 64x36 for pictures of 36x64"):
+        _run([clip], tmp_path / "out", size=(64, 36))
+    assert not (tmp_path / "out").exists()

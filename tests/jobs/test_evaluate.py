@@ -188,6 +188,10 @@ def test_other_arrays_are_refused(tmp_path):
             job.read_predictions(tmp_path / name, 3)
     with pytest.raises(DataError, match="archive"):
         job.read_predictions(tmp_path / "many.npz", 3)
+    cut = (tmp_path / "many.npz").read_bytes()[:-30]
+    (tmp_path / "cut.npz").write_bytes(cut)
+    with pytest.raises(DataError, match=r"cut\.npz"):
+        job.read_predictions(tmp_path / "cut.npz", 3)
     with pytest.raises(DataError, match="cannot be read"):
         job.read_predictions(tmp_path / "none.npy", 3)
 

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -283,3 +284,54 @@ def test_the_verb_end_to_end_and_its_refusals(model, folder, tmp_path, capsys):
     assert "3 frames" in said.out and "relative" in said.out and "assumed 60 degrees" in said.err
     expected = load(tmp_path / "model").predict(folder / "f1.png").depth
     np.testing.assert_allclose(np.load(tmp_path / "out" / "npy" / "f1.npy"), expected, rtol=1e-4)
+
+
+def test_resume_never_gives_a_picture_the_depth_of_another(model, tmp_path):
+    for i, name in enumerate(("A", "B")):
+        (tmp_path / name).mkdir()
+        Image.fromarray(frame(i)).save(tmp_path / name / "1.png")
+    good = (tmp_path / "A" / "1.png").read_bytes()
+    (tmp_path / "A" / "1.png").write_bytes(good[:-40])
+    asked = {"source": str(tmp_path / "[AB]" / "*.png"), "model": model, "out": tmp_path / "out"}
+    index = predict_source(**asked, save=("npy",))
+    assert [f["name"] for f in index["frames"]] == ["1-2"] and index["skipped"][0]["name"] == "1"
+    (tmp_path / "A" / "1.png").write_bytes(good)
+    predict_source(**asked, save=("npy",), resume=True)
+    for name, picture in (("1", "A"), ("1-2", "B")):
+        expected = model.predict(tmp_path / picture / "1.png").depth
+        np.testing.assert_array_equal(np.load(tmp_path / "out" / "npy" / f"{name}.npy"), expected)
+    (tmp_path / "A" / "1.png").unlink()
+    with pytest.raises(UsageError, match="begun with another pictures"):
+        predict_source(**asked, save=("npy",), resume=True)
+
+
+def test_a_picture_that_was_replaced_is_predicted_again(model, folder, tmp_path):
+    predict_source(folder, model, tmp_path / "out", ("npy",))
+    os.utime(tmp_path / "out" / "npy" / "f2.npy", (1e9, 1e9))
+    Image.fromarray(frame(7)).save(folder / "f2.png")
+    predict_source(folder, model, tmp_path / "out", ("npy",), resume=True)
+    expected = model.predict(folder / "f2.png").depth
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "npy" / "f2.npy"), expected)
+
+
+def test_what_was_written_is_no_source(model, folder, tmp_path):
+    source = str(tmp_path / "**" / "*.png")
+    for resume in (False, True):
+        index = predict_source(source, model, tmp_path / "out", resume=resume)
+        assert [f["name"] for f in index["frames"]] == ["f1", "f2", "f10"]
+    with pytest.raises(DataError, match="all pictures lie in it"):
+        predict_source(str(tmp_path / "out" / "**" / "*.png"), model, tmp_path / "out", resume=True)
+
+
+def test_what_lies_there_needs_no_space(model, folder, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(predict.files, "require_space", lambda path, size: asked.append(size))
+    for resume in (False, True):
+        predict_source(folder, model, tmp_path / "out", ("npy",), resume=resume)
+    assert asked[1] < asked[0] / 10
+
+
+def test_a_video_wider_than_its_encoder_takes_is_told_at_once(model, tmp_path):
+    Image.fromarray(np.zeros((16, 8200, 3), np.uint8)).save(tmp_path / "wide.png")
+    with pytest.raises(DataError, match="8200 pixels wide"):
+        predict_source(tmp_path / "wide.png", model, tmp_path / "out", ("mp4",))

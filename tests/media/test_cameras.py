@@ -11,6 +11,7 @@ from lumde.media.cameras import (
     assumed_camera,
     camera_from_focal,
     camera_from_fov,
+    fitted,
     read_camera,
     read_colmap_cameras,
     scaled,
@@ -183,3 +184,25 @@ def test_broken_files_are_refused_with_their_reason(tmp_path, text, reason):
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(DataError, match=reason):
         read_camera(tmp_path / "a.txt", (640, 480))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("fisheye_model: 1", "a fisheye lens is not supported"),
+        ("dist_coeff: [[-0.35, 0.1, 0, 0, 0]]", "dist_coeff is not read; call it distortion_coefficients"),
+    ],
+)
+def test_a_lens_that_would_be_read_as_another_is_refused(tmp_path, line, reason):
+    """As OpenCV's own tool tells a fisheye lens, and as a recipe that is much copied stores distortion."""
+    (tmp_path / "a.yaml").write_text(
+        "image_width: 64\nimage_height: 48\ncamera_matrix: {data: [50, 0, 32, 0, 50, 24, 0, 0, 1]}\n" + line
+    )
+    with pytest.raises(DataError, match=reason):
+        read_camera(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("size", [(1000, 4500), (10_000, 700), (100, 1), (1, 1)])
+def test_an_assumed_camera_fits_pictures_of_any_shape(size):
+    camera = fitted(assumed_camera(*size), *size, "picture")
+    assert camera.assumed and camera.size == size

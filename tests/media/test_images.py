@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 from lumde.errors import DataError
 from lumde.media import images
@@ -129,3 +129,30 @@ def test_png_round_trip_and_jpeg_is_close(tmp_path):
     assert np.abs(images.read_image(tmp_path / "a.jpg").astype(int) - picture).max() < 12
     assert images.image_format(tmp_path / "a.jpg") == "JPEG"
     assert [path.name for path in sorted(Path(tmp_path).iterdir())] == ["a.jpg", "a.png"]
+
+
+def test_odd_tags_beside_the_orientation_do_not_matter(tmp_path):
+    """A maker's name stored as a fraction: writing the tags again, as Pillow does to turn, would fail."""
+    path, exif = tmp_path / "a.jpg", Image.Exif()
+    exif[ExifTags.Base.Orientation.value] = 6
+    exif[ExifTags.Base.Make.value] = "maker and more"
+    Image.fromarray(_corner_picture()).save(path, exif=exif, quality=95)
+    data = bytearray(path.read_bytes())
+    little = b"\x0f\x01\x02\x00" in data
+    order = "little" if little else "big"
+    entry = data.index((0x010F).to_bytes(2, order) + (2).to_bytes(2, order))
+    data[entry + 2 : entry + 8] = (5).to_bytes(2, order) + (1).to_bytes(4, order)  # one RATIONAL
+    path.write_bytes(data)
+    with Image.open(path) as image, pytest.raises(AttributeError):
+        ImageOps.exif_transpose(image)
+    assert images.read_image(path).shape == (60, 40, 3)
+
+
+@pytest.mark.parametrize("value", [1, 255, 40_000])
+def test_a_mask_lets_through_what_is_not_zero(tmp_path, value):
+    mask = np.zeros((4, 6), np.uint16)
+    mask[1, 2] = value
+    images.write_png(tmp_path / "a.png", mask)
+    assert (images.read_mask(tmp_path / "a.png") == (mask > 0)).all()
+    images.write_png(tmp_path / "b.png", np.stack([mask > 0] * 3, 2).astype(np.uint8))
+    assert (images.read_mask(tmp_path / "b.png") == (mask > 0)).all()

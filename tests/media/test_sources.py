@@ -139,3 +139,16 @@ def test_binary_colmap_model_is_told_how_to_export(tmp_path):
     (tmp_path / "sparse" / "0" / "cameras.bin").write_bytes(b"x")
     with pytest.raises(DataError, match="model_converter"):
         find_recordings([str(tmp_path)])
+
+
+def test_pictures_named_by_times_stand_in_their_order(tmp_path):
+    """Python writes 1700000000.10 as 1700000000.1."""
+    names = ["1700000000.05.png", "1700000000.1.png", "1700000000.15.png", "1700000000.2.png"]
+    write_pictures(tmp_path, list(reversed(names)))
+    assert [path.name for path in open_source(tmp_path).paths] == names
+    write_pictures(tmp_path, ["frame.png"])
+    assert [path.name for path in open_source(tmp_path).paths][0] != "frame.png"
+
+
+def test_a_video_called_image_makes_no_folder_that_hides_the_others(tmp_path):
+    assert find_recordings([str(write_clip(tmp_path / "image.mp4", 2))])[0].name == "recording"

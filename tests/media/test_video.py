@@ -1,12 +1,14 @@
 """Videos: picked by timestamps, upright, and honest about damage and what is missing."""
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
 from clips import damage, number_of, set_rotation_tag, write_clip
 
 from lumde.errors import DataError, ResourceError
-from lumde.media.video import VideoReader, VideoWriter
+from lumde.media.video import VideoReader, VideoWriter, _likely_rate
 
 
 def _numbers(reader: VideoReader) -> list[int]:
@@ -181,3 +183,28 @@ def test_an_unknown_codec_is_named(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"H264", b"ZZZZ").replace(b"h264", b"ZZZZ"))
     with pytest.raises(DataError, match=r"codec is not known|no frame can be decoded"):
         VideoReader(path)
+
+
+def test_a_rate_that_the_frames_times_deny_is_not_believed(tmp_path):
+    """As in WebM files of browsers, which state their clock's rate."""
+    times = [33 * i for i in range(12)]
+    assert _likely_rate(1000.0, [t / 1000 for t in times]) == pytest.approx(30.3, abs=0.1)
+    assert _likely_rate(29.97, [t / 1000 for t in times]) == 29.97
+    assert _likely_rate(1000.0, [0.0, 0.033]) == 1000.0, "too few frames to tell"
+    assert _likely_rate(None, [0.0, 0.1, 0.1, 0.2, 0.3, 0.4]) == pytest.approx(10)
+    reader = VideoReader(write_clip(tmp_path / "a.mkv", 12, times_ms=times))  # states 10
+    assert reader.frame_rate == pytest.approx(30.3, abs=0.1)
+
+
+def test_pixels_that_are_no_squares_are_shown_as_squares(tmp_path):
+    with av.open(str(tmp_path / "tape.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 36, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        for number in range(3):
+            picture = np.full((36, 48, 3), 40 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    reader = VideoReader(tmp_path / "tape.mp4")
+    assert reader.size == (64, 36)
+    assert [frame.image.shape for frame in reader] == [(36, 64, 3)] * 3
