@@ -15,6 +15,7 @@ from lumde.errors import ConfigError, DataError
 from lumde.files import inside, natural_key, read_text, read_yaml
 from lumde.media.depth_png import read_depth
 from lumde.media.poses import read_tum
+from lumde.media.sources import TIME_NAME
 
 MAX_MANIFEST_BYTES = 500_000_000  # a million frames
 GAP = 1.5  # steps longer than this many usual ones lack frames
@@ -117,7 +118,7 @@ def manifest_times(root: Path) -> dict[Path, float]:
 
 def seconds_from_names(names: list[str]) -> list[float] | None:
     """Read names that are times, as in TUM RGB-D: `1305031102.175304`. None where they are not."""
-    return [float(name) for name in names] if all(re.fullmatch(r"\d+\.\d+", name) for name in names) else None
+    return [float(name) for name in names] if all(map(TIME_NAME.fullmatch, names)) else None
 
 
 def counts_from_names(names: list[str]) -> list[float] | None:

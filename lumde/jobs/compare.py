@@ -141,10 +141,10 @@ def _tuned(
     known = _known_tries(study, read_json(file), about, rows) if file.exists() else {}
     if len(known) == len(rows):
         return known
+    _require_apart(study, opened)
     (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)
 
     def run_all(tries: StudyConfig) -> Results:
-        _require_apart(study, opened)
         return StudyRuns(tries, opened, folder, out / "tuning", say).run(forgive=True)
 
     errors = try_all(study, tuning, run_all, known)

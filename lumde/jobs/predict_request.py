@@ -49,7 +49,8 @@ def without(opened: Source | VideoSource, out: Path) -> Source | VideoSource:
     """A glob may find what an earlier call wrote: that is no source."""
     if isinstance(opened, VideoSource) or opened.kind != "glob":
         return opened
-    kept = [path for path in opened.paths if not path.resolve().is_relative_to(out.resolve())]
+    place = out.resolve()
+    kept = [path for path in opened.paths if not path.resolve().is_relative_to(place)]
     if not kept:
         raise DataError(f"{out}: all pictures lie in it, where depth is to be written; choose another --out")
     return Source(opened.kind, kept)

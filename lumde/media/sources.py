@@ -21,7 +21,7 @@ from lumde.media.video import VideoReader
 _FOCAL_35MM_KEY = "focal_length.35mm"  # part of the QuickTime key that phones write
 _WIDTH_35MM = 36.0
 _QUARTER_TURNS = {1: 0, 3: 2, 6: 3, 8: 1}  # EXIF orientation -> counter-clockwise quarters to upright
-_TIME = re.compile(r"\d+\.\d+")  # seconds, as TUM RGB-D names its pictures
+TIME_NAME = re.compile(r"\d+\.\d+")  # seconds, as TUM RGB-D names its pictures
 IMAGE_FOLDER, CAMERA_FILE = "image", "camera.yaml"  # of a sequence of a dataset folder
 
 
@@ -143,7 +143,7 @@ def expand(pattern: str) -> list[Path]:
 
 def natural_order(paths: list[Path]) -> list[Path]:
     """Sort paths so that `frame2` precedes `frame10`; where all are named by times, `1.15` before `1.2`."""
-    if all(_TIME.fullmatch(path.stem) for path in paths):
+    if all(TIME_NAME.fullmatch(path.stem) for path in paths):
         return sorted(paths, key=lambda path: (files.natural_key(str(path.parent)), Decimal(path.stem)))
     return sorted(paths, key=lambda path: files.natural_key(str(path)))
 

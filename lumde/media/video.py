@@ -29,6 +29,7 @@ _OPTIONS = {  # local files in real containers only: no playlist can send the re
 }
 _EARLY_S = 1e-3  # containers round timestamps to milliseconds
 _FRAMES_TIMED, _LEAST_STEPS = 8, 4  # frames at the start whose times are held against the stated rate
+MOST_SQUEEZED = 4.0  # times that a pixel may be wider or narrower than high
 _TAIL_SHARE = 0.02  # a shorter rest at the end of a file is rounding, or its sound
 
 
@@ -68,7 +69,7 @@ class VideoReader:
             stream = _stream(container, path)
             rate = stream.average_rate or stream.guessed_rate
             self.frame_rate = float(rate) if rate else None
-            aspect = stream.sample_aspect_ratio
+            aspect = _aspect(stream)
             self.count: int | None = stream.frames or None  # as the container states it
             self.metadata = {**container.metadata, **stream.metadata}
             decoded = (frame for frame, _ in self._decode(container, stream))
@@ -79,7 +80,7 @@ class VideoReader:
         self.rotation = int(first.rotation) % 360
         self._coded = (first.width, first.height)
         # Cameras of tape and of AVCHD store pixels that are no squares: a picture is as wide as it is shown.
-        self._shown = (round(first.width * float(aspect or 1)), first.height)
+        self._shown = (round(first.width * aspect), first.height)
         self.size = self._shown[::-1] if self.rotation in (90, 270) else self._shown
 
     def __iter__(self) -> Iterator[VideoFrame]:
@@ -255,12 +256,18 @@ def _stream(container: av.container.InputContainer, path: Path) -> av.VideoStrea
     if not known:
         raise DataError(f"{path}: its codec is not known here; convert it with ffmpeg")
     stream = known[0]
-    width, height = stream.codec_context.width, stream.codec_context.height
+    width, height = round(stream.codec_context.width * _aspect(stream)), stream.codec_context.height
     if width * height > MAX_PIXELS:
         raise DataError(
             f"{path}: {width}x{height} frames, at most {MAX_PIXELS // 10**6} million pixels are read"
         )
     return stream
+
+
+def _aspect(stream: av.VideoStream) -> float:
+    """Width of a pixel over its height; what no camera stores, such as 1000, is taken for a square's."""
+    stated = float(stream.sample_aspect_ratio or 1)
+    return stated if 1 / MOST_SQUEEZED <= stated <= MOST_SQUEEZED else 1.0
 
 
 def _is_cover(stream: av.VideoStream) -> bool:

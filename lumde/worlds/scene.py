@@ -8,9 +8,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from lumde.worlds.textures import Atlas
 
 SKY = 0  # object id of the sky, which has no depth
-SAME_DEPTH = (
-    0.02  # share by which one point may differ between two frames: pixels see surfaces at their centres
-)
+SAME_DEPTH = 0.02  # share by which a point's depth may differ between two frames' pixels
 
 
 @dataclass(frozen=True)

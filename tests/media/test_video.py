@@ -196,15 +196,17 @@ def test_a_rate_that_the_frames_times_deny_is_not_believed(tmp_path):
     assert reader.frame_rate == pytest.approx(30.3, abs=0.1)
 
 
-def test_pixels_that_are_no_squares_are_shown_as_squares(tmp_path):
+@pytest.mark.parametrize(("aspect", "width"), [(Fraction(4, 3), 64), (Fraction(200, 1), 48)])
+def test_pixels_that_are_no_squares_are_shown_as_squares(tmp_path, aspect, width):
+    """And a shape that no camera has is not believed: it would blow a picture up."""
     with av.open(str(tmp_path / "tape.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 48, 36, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        stream.codec_context.sample_aspect_ratio = aspect
         for number in range(3):
             picture = np.full((36, 48, 3), 40 * number, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     reader = VideoReader(tmp_path / "tape.mp4")
-    assert reader.size == (64, 36)
-    assert [frame.image.shape for frame in reader] == [(36, 64, 3)] * 3
+    assert reader.size == (width, 36)
+    assert [frame.image.shape for frame in reader] == [(36, width, 3)] * 3
