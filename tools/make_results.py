@@ -21,6 +21,7 @@ TRAINING_FACTS = ("method", "seed", "budget", "steps", "seconds", "skipped", "sn
 def collect(run: Path) -> None:
     """Copy the results of a study, of a demo (summary.json) or of tools/run_recordings.sh into the store."""
     if (run / "results").is_dir() or any(run.glob("*/declared.json")):
+        shutil.rmtree(STORE / "studies" / run.name, ignore_errors=True)  # or results of two runs would mix
         collect_study(run, run.name)
         return
     if (run / "summary.json").exists():

@@ -170,7 +170,8 @@ def study_table(name: str) -> str:
         row["total s"], row["MB"] = (_whole(row[key]) for key in ("total_seconds", "peak_mb"))
         row["±"], row["extra params"] = row["abs_rel_std"], row["extra_params"]
     extra = ("extra params",) if any(row["extra_params"] is not None for row in rows) else ()
-    accuracy = ("#", "row", "abs_rel", "±", "rmse", "a1", "agreement")
+    metric = ("unscaled",) if any(row["unscaled"] is not None for row in rows) else ()
+    accuracy = ("#", "row", "abs_rel", "±", *metric, "rmse", "a1", "agreement")
     columns = (*accuracy, "params", *extra, "gmacs", "steps", "total s", "MB")
     return markdown([{column: row[column] for column in columns} for row in rows])
 

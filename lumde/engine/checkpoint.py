@@ -63,8 +63,12 @@ def save(folder: Path, model: DepthModel, state: TrainState, keep: int = KEEP) -
     return target
 
 
-def newest(folder: Path) -> tuple[TrainState, list[str]] | None:
+def newest(folder: Path, before: int | None = None) -> tuple[TrainState, list[str]] | None:
     """Load the newest checkpoint that verifies; also answer what was wrong with newer ones.
+
+    Args:
+        folder: of a run's checkpoints.
+        before: take those of later steps only where no earlier one verifies.
 
     Returns:
         None when there is no checkpoint at all.
@@ -73,7 +77,7 @@ def newest(folder: Path) -> tuple[TrainState, list[str]] | None:
         CheckpointError: there are checkpoints, and every one is damaged.
     """
     problems: list[str] = []
-    for path in stored(folder):
+    for path in sorted(stored(folder), key=lambda path: before is not None and _number(path) > before):
         try:
             return load(path), problems
         except CheckpointError as error:

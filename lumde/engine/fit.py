@@ -6,6 +6,13 @@ from lumde.methods.base import Method
 from lumde.nets.base import DepthNet
 from lumde.teachers import Teacher
 
+REMEDIES = {  # what a method may miss in a teacher, and where it can be had
+    "maps": "any teacher has them",
+    "depth": "of any picture: stored maps have none of new ones, take the network that made them",
+    "features": "maps of an encoder: take a run of ours",
+    "statistics": "it has no BatchNorm: take a run of ours with it, or leave out what uses them",
+}
+
 
 def require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) -> None:
     """Refuse sizes that the method cannot use, a teacher that lacks what it asks for or fits no student."""
@@ -31,8 +38,9 @@ def require_fit(config: TrainConfig, method: Method, teacher: Teacher | None) ->
 
 
 def _require_fitting_teacher(config: TrainConfig, method: Method, teacher: Teacher) -> None:
-    if lacking := set(method.teacher_gives) - set(teacher.gives):
-        raise ConfigError(f"teacher: it does not give {', '.join(sorted(lacking))}, which this method needs")
+    if lacking := sorted(set(method.teacher_gives) - set(teacher.gives)):
+        what = "; ".join(f"{one} ({REMEDIES[one]})" for one in lacking)
+        raise ConfigError(f"teacher: it does not give what {config.method.name} needs: {what}")
     unheard = [key for key in ("cache", "most_spread") if getattr(config.teacher, key, None)]
     if unheard and "maps" not in method.teacher_gives:
         raise ConfigError(

@@ -249,7 +249,8 @@ class Loop:
 
     def _rewind(self, checkpoints: Path, log: RunLog) -> None:
         """Return once to the last good weights and go on with later batches; a second time, give up."""
-        found = checkpoint.newest(checkpoints) if checkpoints.is_dir() else None
+        sound = self.step - self.guard.in_a_row  # one of a later step holds the very weights that are suspect
+        found = checkpoint.newest(checkpoints, sound) if checkpoints.is_dir() else None
         if found is None or self.guard.rewinds:
             raise NumericsError(
                 f"step {self.step}: too many bad steps ({self.guard.in_a_row} in a row), the last: "

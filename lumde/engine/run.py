@@ -108,6 +108,7 @@ def _trained(
             log.validation(loop.step - 1, result["validation"])
     _ship(parts, out / "model", result, resume, finish)
     if config.confidence:
+        parts.method.student.load_state_dict(parts.model.net.state_dict())  # that of the shipped weights
         write_confidence(parts.method, parts.streams["main"], out / CONFIDENCE)
     result["notes"] = notes  # of this run, not of the model
     write_json(out / "result.json", result)

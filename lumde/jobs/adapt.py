@@ -237,6 +237,7 @@ def _best_state(trained: DepthModel, out: Path, held_out: Snippets) -> tuple[Dep
             continue
         if (error := score_clip(earlier.disparity, held_out).error) < least:
             best, least = earlier, error
+            best.config.training = trained.config.training | {"state": path.name}
             said = f"taken as it was at {path.name}, before error on the frames held out rose again"
     return best, said
 

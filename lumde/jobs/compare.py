@@ -4,7 +4,7 @@ Every finished run leaves one small JSON file, and a study that is started again
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from lumde.files import (
     write_text,
 )
 from lumde.jobs.compare_all import Opened, StudyRuns
-from lumde.jobs.compare_judge import declaration, judged
+from lumde.jobs.compare_judge import declaration, judged, still_asked
 from lumde.jobs.compare_outside import outside
-from lumde.jobs.compare_run import completed
+from lumde.jobs.compare_run import completed, sometimes
 from lumde.jobs.compare_store import Results, Say, require_same_tests, row_settings, tested_on
 from lumde.jobs.study import StudyConfig, TuningConfig, ancestors, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
@@ -53,7 +53,9 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
     require_unused(out, resume)
     study = checked(path, out, overrides)
     opened = Opened()
-    tests = {name: _with_truth(opened, name, config) for name, config in study.test_configs().items()}
+    tests = {
+        name: _with_truth(opened, f"tests.{name}", config) for name, config in study.test_configs().items()
+    }
     claim_output(out, resume)
     with locked(out):
         return _compared(study, opened, tests, path.parent, out, say)
@@ -62,10 +64,10 @@ def compare(path: Path, out: Path, resume: bool, say: Say, overrides: Sequence[s
 def checked(path: Path, out: Path, overrides: Sequence[str]) -> StudyConfig:
     """Read a study and the configs of its rows: a wrong key ends it before its first run."""
     study = load(path, StudyConfig, list(overrides))
-    for name in study.rows:
-        config_of(study, name, path.parent, out)
-    if study.tuned_on() in study.test_configs().values():
-        raise ConfigError("tuning.test: is a test of the study; choose rates on frames that judge nothing")
+    tests = list(study.test_configs().values())
+    for where, config in (_ended_by(study, path.parent, out) | _tuned_by(study)).items():
+        if config in tests:
+            raise ConfigError(f"{where}: is a test of the study; choose by frames that judge nothing")
     require_same_tests(study, out)
     return study
 
@@ -80,6 +82,8 @@ def _compared(
         errors = _tuned(study, study.tuning, opened, folder, out, say)
         study = with_best(study, study.tuning, errors)
     runs = StudyRuns(study, opened, folder, out, say)
+    if runs.store.left:
+        _require_apart(study, opened, _ended_by(study, folder, out))
     write_text(out / "study.yaml", text)  # the one that these results are of: another was refused
     trivial = _trivial(study, opened, tests, folder, out)
     results = runs.run()
@@ -89,10 +93,10 @@ def _compared(
     return summary
 
 
-def _with_truth(opened: Opened, name: str, config: Named) -> FrameDataset:
+def _with_truth(opened: Opened, where: str, config: Named) -> FrameDataset:
     dataset = opened(config)
     if "depth" not in dataset.provides:
-        raise ConfigError(f"tests.{name}: has no ground truth to test on")
+        raise ConfigError(f"{where}: has no ground truth to test on")
     return dataset
 
 
@@ -126,7 +130,7 @@ def _declared(study: StudyConfig, out: Path) -> dict[str, Any]:
         write_json(file, declaration(study))
     # Where results were copied alone, nobody knows what was asked beforehand.
     found: dict[str, Any] = read_json(file) if file.exists() else {}
-    return found if found.get("judged_on") == study.judged_on else {}
+    return still_asked(study, found) if found.get("judged_on") == study.judged_on else {}
 
 
 def _tuned(
@@ -141,7 +145,7 @@ def _tuned(
     known = _known_tries(study, read_json(file), about, rows) if file.exists() else {}
     if len(known) == len(rows):
         return known
-    _require_apart(study, opened)
+    _require_apart(study, opened, _tuned_by(study))
     (out / "tuning" / "results").mkdir(parents=True, exist_ok=True)
 
     def run_all(tries: StudyConfig) -> Results:
@@ -152,15 +156,30 @@ def _tuned(
     return errors
 
 
-def _require_apart(study: StudyConfig, opened: Opened) -> None:
-    """Refuse to choose rates on frames that judge, whatever their two lists are called."""
+def _tuned_by(study: StudyConfig) -> dict[str, Named]:
+    """What chooses rates."""
     config = study.tuned_on()
-    assert config is not None
-    validation = _with_truth(opened, "validation", config)
-    for name, test in study.test_configs().items():
-        same_place = (test.name, _root(test)) == (config.name, _root(config))
-        if same_place and (shared := len(_shown(opened(test)) & _shown(validation))):
-            raise ConfigError(f"tuning.test: shares {shared} frames with tests.{name}; choose others")
+    return {} if config is None else {"tuning.test": config}
+
+
+def _ended_by(study: StudyConfig, folder: Path, out: Path) -> dict[str, Named]:
+    """What ends trainings that go on until they gain nothing more."""
+    found = {}
+    for name in study.rows:
+        config = config_of(study, name, folder, out)
+        if config.loop.plateau and config.validation:
+            found[f"rows.{name}: validation.data"] = config.validation.data
+    return found
+
+
+def _require_apart(study: StudyConfig, opened: Opened, choosing: Mapping[str, Named]) -> None:
+    """Refuse to choose by frames that judge, whatever their two lists are called."""
+    for where, config in choosing.items():
+        validation = _with_truth(opened, where, config)
+        for name, test in study.test_configs().items():
+            same_place = (test.name, _root(test)) == (config.name, _root(config))
+            if same_place and (shared := len(_shown(opened(test)) & _shown(validation))):
+                raise ConfigError(f"{where}: shares {shared} frames with tests.{name}; choose others")
 
 
 def _root(config: Named) -> Path:
@@ -235,5 +254,4 @@ def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:
     """Means over seeds, and the spread of abs_rel between them."""
     values = {name: float(np.mean([t["metrics"][name] for t in tests])) for name in tests[0]["metrics"]}
     values["abs_rel_std"] = float(np.std([t["metrics"]["abs_rel"] for t in tests], ddof=len(tests) > 1))
-    agreements = [t["agreement"] for t in tests if t["agreement"] is not None]
-    return {**values, "agreement": float(np.mean(agreements))} if agreements else values
+    return values | {name: value for name, value in sometimes(tests).items() if value is not None}

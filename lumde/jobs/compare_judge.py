@@ -1,5 +1,7 @@
 """What a study may say: contrasts and claims with intervals, and verdicts on those declared beforehand."""
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -12,24 +14,55 @@ from lumde.config import to_dict
 from lumde.jobs.claims import KINDS, SURE, Found
 from lumde.jobs.compare_run import FEWEST_WORLDS
 from lumde.jobs.compare_store import Results
-from lumde.jobs.study import StudyConfig
+from lumde.jobs.study import StudyConfig, ancestors
 from lumde.metrics.paired import Contrast, contrast, holm
 
 FEWEST_SEEDS = 5  # for a verdict: with fewer, an interval over seeds means little
 POOR = "its teacher is no better than a trivial map, or than what it must beat"
+SHIFT = "one of them is known only up to a shift, which median scaling leaves in"
 NO_GAP = "no gap to close"
 VERDICTS, ANSWERS = ("helps", "harms", "neutral"), ("yes", "no", "undecided")  # below zero, above it, neither
 
 
 def declaration(study: StudyConfig) -> dict[str, Any]:
-    """What a study asks, to be kept from before its first result on."""
+    """What a study asks, and of which rows, to be kept from before its first result on."""
     contrasts = {title: list(pair) for title, pair in study.contrasts.items()}
     return {
+        "rows": {name: _definition(study, name) for name in study.rows},
         "judged_on": study.judged_on,
         "seeds": list(study.seeds),
         "contrasts": contrasts,
         **{kind: to_dict(getattr(study, kind)) for kind in KINDS},
     }
+
+
+def still_asked(study: StudyConfig, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """What was declared, without questions about rows that are others now; before rates were chosen.
+
+    They stay in number: who asked eight questions has asked eight. Earlier versions declared no rows.
+    """
+    now, known = declaration(study), declared.get("rows")
+    if known is None:
+        return dict(declared)
+    changed = {name for name in study.rows if known.get(name) != now["rows"][name]}
+    asked = dict(declared)
+    of: dict[tuple[str, str], tuple[str, ...]] = {
+        ("contrasts", t): pair for t, pair in study.contrasts.items()
+    }
+    of |= {key: claim.rows for key, claim in study.claims.items()}
+    for (kind, title), rows in of.items():
+        stands_on = set(rows).union(*(ancestors(study, row) for row in rows))
+        if stands_on & changed and title in asked.get(kind, {}):
+            asked[kind] = {**asked[kind], title: None}
+    return asked
+
+
+def _definition(study: StudyConfig, name: str) -> str:
+    """Tells a row from another of that name."""
+    row = to_dict(study.rows[name])
+    row.pop("title", None)
+    text = json.dumps([row, list(study.overrides), study.teacher_beats.get(name)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def judged(
@@ -64,9 +97,11 @@ def judged(
         p_holm, one = adjusted.get(key), differences[key]
         if p_holm is None:
             return None, "exploratory"
+        poor = POOR if set(rows) & set(poorly_taught) else ""
+        shift = SHIFT if len({_affine(study, results, row) for row in rows}) > 1 else ""
+        unfit = "; ".join(filter(None, (few, poor, shift)))
         if one is None:
-            return None, few or NO_GAP + interim
-        unfit = few or (POOR if set(rows) & set(poorly_taught) else "")
+            return None, unfit or NO_GAP + interim
         return p_holm, unfit or _word(words, one, p_holm) + interim
 
     contrasts: dict[str, Any] = {}
@@ -112,6 +147,10 @@ def _per_world(
     """Mean of a measure over the frames of each test world under each seed."""
     worlds = [results[row, seed]["tests"][study.judged_on]["worlds"] for seed in study.seeds]
     return np.array([[by_world[world][measure] for world in worlds[0]] for by_world in worlds])
+
+
+def _affine(study: StudyConfig, results: Results, row: str) -> bool:
+    return bool(results[row, study.seeds[0]]["tests"][study.judged_on].get("affine"))
 
 
 def _too_few(study: StudyConfig, results: Results) -> str:

@@ -15,6 +15,7 @@ from lumde.config import load, read_values
 from lumde.errors import ConfigError
 from lumde.files import claim_output, read_json, write_json
 from lumde.jobs.compare import checked, compare, summary_of
+from lumde.jobs.compare_run import sometimes
 from lumde.jobs.compare_store import Say, result_file
 from lumde.jobs.study import StudyConfig, filled, require_folder_name
 from lumde.lock import locked
@@ -136,12 +137,11 @@ def _joined(
 def _mean_result(parts: Mapping[str, tuple[dict[str, Any], str]]) -> dict[str, Any]:
     """A row's results under one seed as one: each part's test by itself, and all of them, a world each."""
     tests = {name: result["tests"][judged_on] for name, (result, judged_on) in parts.items()}
-    agreements = [test["agreement"] for test in tests.values()]
     everything = {
         "metrics": _means(test["metrics"] for test in tests.values()),
         "worlds": {name: _means(test["worlds"].values()) for name, test in tests.items()},
         "pieces": False,
-        "agreement": None if None in agreements else float(np.mean(agreements)),
+        **sometimes(list(tests.values())),
     }
     costs = _means({cost: result[cost] for cost in COSTS} for result, _ in parts.values())
     extra, *_ = (result.get("extra_params") for result, _ in parts.values())

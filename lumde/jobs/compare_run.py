@@ -15,6 +15,7 @@ import torch
 
 from lumde.config import parse, to_dict
 from lumde.data.base import FrameDataset
+from lumde.engine.checkpoint import stored
 from lumde.engine.run import train
 from lumde.engine.run_config import TrainConfig, load_config
 from lumde.engine.same import require_same
@@ -67,8 +68,15 @@ def run_one(run: Run) -> dict[str, Any]:
 def _trained(config: TrainConfig, run: Run) -> dict[str, Any]:
     """The result of the training, which may have ended before; ConfigError if that was another one."""
     finished = run.out / "study_result.json"
-    if finished.exists():
-        require_same(config, run.out / "config.yaml")
+    whole = finished.exists() and (run.out / "model").is_dir()  # else somebody needed its place
+    if whole or stored(run.out / "checkpoints"):
+        try:
+            require_same(config, run.out / "config.yaml")
+        except ConfigError as error:
+            raise ConfigError(
+                f"{run.out.name}: {error}\nremove {run.out}, and that run begins anew, or rename the row"
+            ) from error
+    if whole:
         found: dict[str, Any] = read_json(finished)
         return found
     result = train(config, run.out, run.out.exists(), quiet=True, opened={"main": run.data})
@@ -95,6 +103,15 @@ def settings(config: TrainConfig) -> dict[str, Any]:
     return values
 
 
+def sometimes(tests: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Means of what not all rows have: a teacher to agree with, depth in metres; None where one lacks it."""
+    found: dict[str, float | None] = {}
+    for name in ("agreement", "unscaled"):
+        known = [test[name] for test in tests if test.get(name) is not None]
+        found[name] = float(np.mean(known)) if len(known) == len(tests) else None
+    return found
+
+
 def _peak_mb() -> float:
     """Most memory this process held, MB; a child's own, not what it began as a copy of."""
     status = Path("/proc/self/status")
@@ -105,10 +122,15 @@ def _peak_mb() -> float:
 
 
 def _test(model: DepthModel, teacher: DepthModel | None, dataset: FrameDataset) -> dict[str, Any]:
-    """Metrics over frames, means over each world's frames, distance to the teacher."""
-    result = evaluate_frames(image_predictor(model.disparity), dataset)
+    """Metrics over frames, abs_rel without scaling too; means of each world; distance to the teacher."""
+    predict = image_predictor(model.disparity)
+    result = evaluate_frames(predict, dataset)
+    metric = model.config.unit == "metres"
+    unscaled = evaluate_frames(predict, dataset, align="none").summary["metrics"] if metric else {}
     return {
         "metrics": result.summary["metrics"],
+        "unscaled": unscaled.get("abs_rel"),
+        "affine": model.config.affine,
         "worlds": _world_means(result.rows),
         "pieces": _few(result.rows),
         "agreement": None if teacher is None else _distance(model, teacher, dataset),

@@ -15,6 +15,7 @@ from lumde.jobs.compare_run import completed, settings
 from lumde.jobs.study import ROOT, StudyConfig, ancestors, anonymous_config, order, run_folder
 from lumde.worlds import VERSION
 
+LATER = ("unscaled", "affine")  # facts of a test that results of earlier versions lack
 Say = Callable[[str], None]
 Key = tuple[str, int]  # row and seed
 Results = dict[Key, dict[str, Any]]
@@ -55,7 +56,7 @@ class Store:
         ]
 
     def begin(self, key: Key) -> None:
-        """Before a run begins: what began with other weights, or under an earlier teacher, does not go on.
+        """Before a run begins: what began with other weights, worlds or under another teacher does not go on.
 
         Raises:
             ConfigError: the weights or maps that it takes from outside changed while the study ran.
@@ -67,10 +68,11 @@ class Store:
                 "while the study ran; bring them back, or give the row a new name"
             )
         run, stamp = run_folder(self.out, name, seed), self.out / "begun" / f"{name}-seed{seed}.json"
-        if (read_json(stamp) if stamp.exists() else {}) != self.outside[name]:
+        about = {"generator": VERSION, "outside": self.outside[name]}
+        if not stamp.exists() or read_json(stamp) != about:
             shutil.rmtree(run, ignore_errors=True)
         stamp.parent.mkdir(exist_ok=True)
-        write_json(stamp, self.outside[name])
+        write_json(stamp, about)
         for other in self.study.rows:
             if name in ancestors(self.study, other) and (other, seed) not in self.results:
                 shutil.rmtree(run_folder(self.out, other, seed), ignore_errors=True)
@@ -152,7 +154,10 @@ def require_same_tests(study: StudyConfig, out: Path) -> None:
 
 def fingerprint(result: Mapping[str, Any]) -> str:
     """Tells one run from another by what its network answers on the tests."""
-    return hashlib.sha256(json.dumps(result.get("tests"), sort_keys=True).encode()).hexdigest()[:16]
+    tests = result.get("tests")
+    if tests is not None:  # what was not measured from the beginning must not tell old results from new ones
+        tests = {name: {k: v for k, v in test.items() if k not in LATER} for name, test in tests.items()}
+    return hashlib.sha256(json.dumps(tests, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def row_settings(study: StudyConfig, name: str, folder: Path) -> dict[str, Any]:

@@ -105,6 +105,8 @@ class StudyConfig:
                 if other not in known:
                     raise ValueError(f"rows.{name}: needs row {other!r} above it{nearest(other, known)}")
             known.append(name)
+        if idle := set(self.teacher_beats) - {row.teacher for row in self.rows.values()}:
+            raise ValueError(f"teacher_beats.{min(idle)}: is no row's teacher")
         named: dict[str, tuple[str, ...]] = {f"contrasts.{t}": pair for t, pair in self.contrasts.items()}
         named |= {f"teacher_beats.{teacher}": (teacher, bar) for teacher, bar in self.teacher_beats.items()}
         named |= {f"{kind}.{title}": claim.rows for (kind, title), claim in self.claims.items()}

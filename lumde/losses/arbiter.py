@@ -2,7 +2,7 @@
 
 Source: a hint counts only where it reprojects better, Watson et al. 2019, arXiv:1909.09051 (Depth Hints); a
 choice per pixel when distilling, Choi et al. 2022, arXiv:2205.08668 (Selective Distillation, which learns
-it). The rule of both directions and its guards against movers are ours.
+it). The rule of both directions, its guards against movers and that it decides rather than weighs are ours.
 """
 
 from dataclasses import dataclass

@@ -23,6 +23,7 @@ from lumde.losses.pixelwise import log_l1
 from lumde.methods.base import Streams, mean_of
 from lumde.methods.imitation import ImitationConfig, Imitator
 from lumde.nets.base import STRIDE, DepthNet
+from lumde.nets.bins import widen_bins
 from lumde.registry import Named
 from lumde.structures import DepthOutput, FrameBatch
 from lumde.teachers.base import Frozen, Teacher
@@ -140,7 +141,7 @@ class AttentiveFeature(Imitator):
         """What the teacher says, asked once per batch."""
         if self._seen is None or self._seen.frames is not frames:
             self._seen = _Seen(frames, *self.taught_with_features(frames))
-            self.move_bins(self._seen.depth, self._seen.valid)
+            widen_bins(self.student, self._seen.depth, self._seen.valid)
         return self._seen
 
     def _decoded(self, *features: Tensor) -> DepthOutput:

@@ -17,6 +17,7 @@ from lumde.losses.statistics import seen_by, statistics_gap
 from lumde.methods.base import Streams, imitation_pictures
 from lumde.methods.imitation import ImitationConfig, Imitator
 from lumde.nets.base import DepthNet
+from lumde.nets.bins import widen_bins
 from lumde.nets.image_transform import ImageTransform
 from lumde.registry import Named
 from lumde.structures import FrameBatch
@@ -72,7 +73,7 @@ class DataFree(Imitator):
             clean = self._painted(seen)
             jittered = clean if shown is seen else self._painted(shown)
             teacher = self.run(self.teacher.depth, clean)
-            self.move_bins(teacher, None)
+            widen_bins(self.student, teacher)
         output = self.run(self.student, jittered)
         depths = self.enlarged_depths(output, teacher)
         return self.imitation(depths, teacher, None)

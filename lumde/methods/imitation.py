@@ -18,7 +18,7 @@ from lumde.methods.base import (
     require_teacher,
 )
 from lumde.nets.base import DepthNet
-from lumde.nets.bins import BinsHead
+from lumde.nets.bins import widen_bins
 from lumde.structures import FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
@@ -57,14 +57,8 @@ class Imitator(Method):
     def look(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"] | None]:
         """As `taught`; depth bins are moved to where the teacher's depths of the first batches lie."""
         depth, valid = self.taught(frames)
-        self.move_bins(depth, valid)
+        widen_bins(self.student, depth, valid)
         return depth, valid
-
-    def move_bins(self, depth: Float[Tensor, "b 1 h w"], valid: Bool[Tensor, "b 1 h w"] | None) -> None:
-        """Tell a student with depth bins where its teacher's depths lie; others have none to move."""
-        bins = getattr(self.student, "bins", None)
-        if isinstance(bins, BinsHead) and self.training:
-            bins.widen(depth if valid is None else depth[valid])
 
     def imitation(
         self,

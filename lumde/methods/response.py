@@ -12,10 +12,9 @@ from torch import Tensor
 
 from lumde.losses.arbiter import ArbiterConfig
 from lumde.losses.imitation import scale_invariant
-from lumde.losses.pixelwise import log_l1
 from lumde.methods.arbiter import Arbiter
 from lumde.methods.base import Streams, mean_of
-from lumde.methods.imitation import ImitationConfig, Imitator
+from lumde.methods.imitation import ImitationConfig, Imitator, imitation_terms
 from lumde.nets.base import DepthNet
 from lumde.registry import Named
 from lumde.structures import FrameBatch
@@ -120,8 +119,8 @@ class Response(Imitator):
                 found = self.imitation(part, teacher[chosen], valid[chosen], sure)
                 for name, term in found.items():
                     terms[name] = terms.get(name, 0) + share * term
-        known = (self._to_truth(depth[: len(frames.image)], truth, measured) for depth in depths)
-        terms["label"] = self.config.label_weight * labelled.float().mean() * mean_of(known)
+        known = self._to_truth([depth[: len(frames.image)] for depth in depths], truth, measured)
+        terms["label"] = self.config.label_weight * labelled.float().mean() * known
         return terms
 
     def _measured(self, frames: FrameBatch) -> tuple[Float[Tensor, "b 1 h w"], Bool[Tensor, "b 1 h w"]]:
@@ -131,8 +130,15 @@ class Response(Imitator):
         valid = (frames.depth >= nearest) & (frames.depth <= farthest)
         return frames.depth, valid if frames.mask is None else valid & frames.mask
 
-    def _to_truth(self, student: Tensor, truth: Tensor, valid: Tensor) -> Float[Tensor, ""]:
-        """Distance of logarithms, whatever is asked of the teacher; without scale if it knows none."""
-        if self.teacher.unit == "metres":
-            return log_l1(student, truth, valid)
-        return scale_invariant(student, truth, valid, share=1.0)
+    def _to_truth(
+        self, depths: list[Float[Tensor, "b 1 h w"]], truth: Tensor, valid: Tensor
+    ) -> Float[Tensor, ""]:
+        """The same distance as to the teacher; one of logarithms without scale if the teacher knows none.
+
+        The paper has the same loss for both: L = (1 - l) L(student, teacher) + l L(student, truth).
+        """
+        if self.teacher.unit == "metres" or self.leaves_shift:
+            return torch.stack(
+                [*imitation_terms(self.config, depths, truth, valid, metres=1.0).values()]
+            ).sum()
+        return mean_of(scale_invariant(depth, truth, valid, share=1.0) for depth in depths)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lumde.losses.pixelwise import aligned_log_l1, gradient_matching, log_l1
 from lumde.methods.base import Method, Streams, disparity_picture, mean_of
 from lumde.nets.base import DepthNet
+from lumde.nets.bins import widen_bins
 from lumde.registry import Named
 from lumde.structures import FrameBatch, Unit
 from lumde.teachers.base import Teacher
@@ -57,6 +58,7 @@ class Supervised(Method):
         valid = (truth >= limits.min_depth) & (truth <= limits.max_depth)
         if frames.mask is not None:
             valid = valid & frames.mask
+        widen_bins(self.student, truth, valid)
         output = self.run(self.student, frames.jittered)
         depths = self.enlarged_depths(output, truth)
         parts = (

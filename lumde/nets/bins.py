@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.errors import DataError
@@ -53,6 +53,13 @@ def bin_centres(count: int, within: BinRange) -> Float[Tensor, " k"]:
 def make_bins(count: int, channels: int, config: DepthNet.Config) -> "BinsHead | None":
     """The head of a network that asks for bins."""
     return BinsHead(channels, count, config) if count else None
+
+
+def widen_bins(net: DepthNet, depth: Float[Tensor, "..."], valid: Bool[Tensor, "..."] | None = None) -> None:
+    """While a network with depth bins trains: put them where what it learns from lies; others have none."""
+    bins = getattr(net, "bins", None)
+    if isinstance(bins, BinsHead) and net.training:
+        bins.widen(depth if valid is None else depth[valid])
 
 
 class BinsHead(nn.Module):

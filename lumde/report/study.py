@@ -11,7 +11,7 @@ from lumde import files
 from lumde.pictures.curves import scatter_plot
 from lumde.report.page import html_page
 
-COLUMNS = ("abs_rel", "abs_rel_std", "rmse", "a1", "agreement")
+COLUMNS = ("abs_rel", "abs_rel_std", "unscaled", "rmse", "a1", "agreement")
 COSTS = ("params", "extra_params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
 Table = Sequence[Mapping[str, Any]]
 
@@ -20,7 +20,8 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
     """Write `out`/study.md, study.csv and study.html from what study.json holds."""
     tables = {name: accuracy_table(summary, name) for name in summary["tests"]}
     about = (
-        f"Means over {len(summary['seeds'])} seed(s). *agreement*: mean log distance to the row's teacher. "
+        f"Means over {len(summary['seeds'])} seed(s). *unscaled*: abs_rel of depth in metres as it is; "
+        "all else is median-scaled. *agreement*: mean log distance to the row's teacher. "
         "*extra_params*: what learns beside the student and is not shipped, e.g. a pose network."
     )
     sections = {name: ("", table) for name, table in tables.items()} | {

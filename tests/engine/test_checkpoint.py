@@ -51,3 +51,17 @@ def test_what_lies_ahead_of_a_resumed_run_does_not_outlive_its_own_checkpoints(
     (tmp_path / "step-1000" / "state.safetensors").write_bytes(b"")
     checkpoint.save(tmp_path, tiny_model, checkpoint.TrainState(600, {}, {}), keep=1)
     assert [path.name for path in tmp_path.iterdir()] == ["step-600"]
+
+
+def test_a_rewind_passes_over_what_was_saved_amid_bad_steps(tmp_path: Path, tiny_model: DepthModel) -> None:
+    for step in (100, 110):
+        checkpoint.save(tmp_path, tiny_model, checkpoint.TrainState(step, {}, {}), keep=2)
+
+    def found(before: int | None) -> int:
+        state = checkpoint.newest(tmp_path, before)
+        assert state is not None
+        return state[0].step
+
+    assert (found(None), found(105), found(99)) == (110, 100, 110)
+    (tmp_path / "step-100" / "state.safetensors").write_bytes(b"")
+    assert found(105) == 110

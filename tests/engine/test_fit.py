@@ -9,8 +9,9 @@ from lumde.config import parse
 from lumde.engine.run import train
 from lumde.engine.run_config import TrainConfig
 from lumde.errors import ConfigError
-from lumde.models import DepthModel, ModelConfig, build_net, save
+from lumde.models import DepthModel, ModelConfig, build_net, load, save
 from lumde.nets.depth_small import DepthSmall
+from lumde.nets.depth_transformer import DepthTransformer
 
 WORLDS = {"name": "synthetic", "families": ["rooms"], "worlds": 1, "frames": 4, "height": 48, "width": 80}
 RESPONSE, LUMDE = {"name": "response"}, {"name": "adversarial", "video_weight": 0, "holistic_weight": 0}
@@ -134,3 +135,27 @@ def test_photographs_beside_video_need_no_neighbours(teacher, tmp_path):
     )
     found = train(config, tmp_path / "run", quiet=True)["snippets"]
     assert (found["main"]["usable"], found["auxiliary"]["usable"]) == (2, 3)
+
+
+def test_bins_lie_where_measured_depth_does(tmp_path):
+    bins = {"bins": 8, "start_depth": 2.0}
+    train(run_of(None, {"name": "supervised"}, bins), tmp_path / "run", quiet=True)
+    centres = load(tmp_path / "run").net.bins.centres
+    assert centres[0] > 0.15 and centres[-1] < 30  # a room's, not the network's range of 0.1 to 100
+
+
+def test_what_a_teacher_lacks_is_told_with_where_it_can_be_had(tmp_path):
+    transformer = parse(
+        {"name": "depth_transformer", "encoder": "mit_tiny", "scales": 1}, DepthTransformer.Config
+    )
+    folder = tmp_path / "transformer"
+    save(DepthModel(ModelConfig(net=transformer, height=48, width=80), build_net(transformer)), folder)
+    with pytest.raises(ConfigError, match=r"data_free needs: statistics \(it has no BatchNorm: take a run"):
+        train(
+            run_of({"name": "run", "path": str(folder)}, {"name": "data_free"}), tmp_path / "run", quiet=True
+        )
+    (tmp_path / "maps").mkdir()
+    stored = {"name": "maps", "path": str(tmp_path / "maps"), "unit": "metres"}
+    with pytest.raises(ConfigError, match="features, which attentive_feature needs; use a run of ours"):
+        train(run_of(stored, {"name": "attentive_feature"}), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()

@@ -161,3 +161,10 @@ def test_a_run_does_not_go_on_under_another_teacher(tmp_path):
         noted(Named([1.0]), tmp_path)
     with pytest.raises(ConfigError, match="resume: the teacher is not the one"):
         noted(Named([2.0]), tmp_path)
+
+
+def test_metres_that_the_loss_leaves_open_are_told(tmp_path):
+    teacher = Finds()
+    teacher.unit = "metres"
+    assert any("method.loss=log_l1" in note for note in noted(teacher, tmp_path, loss="affine_invariant"))
+    assert not any("log_l1" in note for note in noted(teacher, tmp_path))

@@ -253,6 +253,7 @@ def test_an_earlier_state_is_taken_if_it_is_clearly_better(start, tmp_path, monk
         with torch.no_grad():
             next(iter(state.net.parameters())).fill_(float(step))
         save(state, tmp_path / "checkpoints" / f"step-{step}")
+    states[0].config.training = {"method": "x"}  # checkpoints are written before it is known
     told = {30.0: errors[0], 20.0: errors[1], 10.0: errors[2]}
 
     def score(disparity, _):
@@ -263,6 +264,7 @@ def test_an_earlier_state_is_taken_if_it_is_clearly_better(start, tmp_path, monk
     best, said = job._best_state(states[0], tmp_path, Snippets.__new__(Snippets))
     assert float(next(iter(best.net.parameters())).flatten()[0]) == (30.0, 20.0, 10.0)[taken]
     assert ("taken as it was at step-10" in said) == bool(taken)
+    assert best.config.training == {"method": "x"} | ({"state": "step-10"} if taken else {})
 
 
 def test_a_scale_that_is_lost_in_training_keeps_the_start(clip, start, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import signal
+from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -14,10 +15,10 @@ import torch
 from lumde.config import load, read_values
 from lumde.errors import ConfigError, Interrupted, NumericsError, UsageError
 from lumde.jobs.compare import compare
-from lumde.jobs.compare_judge import declaration, judged
+from lumde.jobs.compare_judge import declaration, judged, still_asked
 from lumde.jobs.compare_outside import outside
 from lumde.jobs.compare_run import _world_means
-from lumde.jobs.compare_store import Store
+from lumde.jobs.compare_store import Store, fingerprint
 from lumde.jobs.study import StudyConfig, TuningConfig, anonymous_config, config_of, filled, overrides_of
 from lumde.jobs.tuning import _name, try_all
 from lumde.models import DepthModel, ModelConfig, build_net, save
@@ -62,6 +63,8 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     row = json.loads((out / "results" / "imitation-seed1.json").read_text())
     assert row["steps"] == 2 and row["peak_mb"] > 50 and row["tests"]["shapes"]["agreement"] > 0
     assert row["extra_params"] == summary["rows"]["imitation"]["extra_params"] == 0
+    assert row["tests"]["shapes"]["unscaled"] >= row["tests"]["shapes"]["metrics"]["abs_rel"] / 2
+    assert "unscaled" in summary["rows"]["imitation"]["tests"]["shapes"]
     teacher = json.loads((out / "results" / "teacher-seed1.json").read_text())
     assert row["total_seconds"] == pytest.approx(row["seconds"] + teacher["seconds"])
     assert teacher["tests"]["shapes"]["agreement"] is None
@@ -74,7 +77,9 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
     )
     assert summary["rows"]["teacher"]["tests"]["shapes"]["abs_rel"] == pytest.approx(mean / 2)
     one = summary["contrasts"]["imitation against teacher"]
-    assert one["verdict"] == "too few seeds" and math.exp(one["mean"]) == pytest.approx(one["ratio"][0])
+    assert one["verdict"].startswith("too few seeds; its teacher is no better") and math.exp(
+        one["mean"]
+    ) == pytest.approx(one["ratio"][0])
     kept = summary["claims"]["the teacher's a1"]
     a1 = {
         name: np.mean(
@@ -88,7 +93,7 @@ def test_a_study_runs_and_goes_on_where_it_was_cut(study, tmp_path):
         for name in ("imitation", "teacher")
     }
     assert kept["found"] == pytest.approx((a1["teacher"] - a1["imitation"]) / a1["teacher"])
-    assert kept["from"] <= kept["found"] <= kept["to"] and kept["holds"] == "too few seeds"
+    assert kept["from"] <= kept["found"] <= kept["to"] and kept["holds"] == one["verdict"]
     maps = json.loads((out / "trivial.json").read_text())
     assert maps["about"]["maps_of"]["families"] == ["shapes"] and maps["rows"] == summary["trivial"]
     text = (out / "study.md").read_text()
@@ -367,6 +372,8 @@ def test_what_was_not_asked_beforehand_gets_no_verdict(study):
         key: {"tests": {"shapes": one["tests"]["shapes"] | {"pieces": True}}} for key, one in results.items()
     }
     assert words(config, pieces, declared) == ["pieces of a clip"] * 2
+    both = judged(config, pieces, declared, {"imitation"})["contrasts"]["imitation against teacher"]
+    assert both["verdict"].startswith("pieces of a clip; its teacher is no better")
 
 
 def test_other_weights_at_the_same_place_are_not_mixed(study, tmp_path):
@@ -533,3 +540,91 @@ def test_rows_of_one_title_are_points_of_their_own():
     row = {"title": "... with more", "tests": {"t": {"abs_rel": 0.1}}}
     rows = {name: {**row, "total_seconds": float(seconds)} for seconds, name in enumerate("abc")}
     assert study_figure({"rows": rows, "judged_on": "t"}).count("<circle") == 3
+
+
+def test_facts_that_are_measured_since_make_no_result_another_one():
+    old = {"tests": {"shapes": {"metrics": {"abs_rel": 0.1}, "agreement": None}}}
+    new = {"tests": {"shapes": {**old["tests"]["shapes"], "unscaled": 0.2, "affine": False}}}
+    other = {"tests": {"shapes": {"metrics": {"abs_rel": 0.2}, "agreement": None}}}
+    assert fingerprint(old) == fingerprint(new) != fingerprint(other)
+
+
+def test_what_began_on_other_worlds_does_not_go_on(study, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    (out / "results").mkdir(parents=True)
+    store = Store(load(study, StudyConfig), study.parent, out, lambda _: None)
+    run = out / "runs" / "teacher-seed0"
+    for version in (VERSION, "worlds-0"):
+        monkeypatch.setattr("lumde.jobs.compare_store.VERSION", version)
+        store.begin(("teacher", 0))
+        assert not run.exists()
+        (run / "model").mkdir(parents=True)
+        store.begin(("teacher", 0))
+        assert run.exists()
+
+
+def test_a_run_whose_weights_are_gone_is_trained_again(study, tmp_path):
+    out, said = tmp_path / "out", []
+    compare(one_seed(study), out, False, said.append)
+    for kind in ("model", "checkpoints"):  # somebody needed the place
+        shutil.rmtree(out / "runs" / "teacher-seed0" / kind)
+    (out / "results" / "started-seed0.json").unlink()
+    summary = compare(study, out, True, said.append)
+    assert summary["rows"]["started"]["steps"] == 2
+    assert (out / "runs" / "teacher-seed0" / "model").is_dir()
+
+
+def test_an_unfinished_run_under_another_config_is_named(study, tmp_path):
+    out = tmp_path / "out"
+    compare(one_seed(study), out, False, lambda _: None)
+    (out / "results" / "imitation-seed0.json").unlink()
+    changed = study.read_text().replace("name: response}", "name: response, gradient_weight: 0.5}")
+    study.write_text(changed)
+    with pytest.raises(
+        ConfigError, match=r"imitation-seed0: .*\n.*gradient_weight.*\nremove .*imitation-seed0"
+    ):
+        compare(study, out, True, lambda _: None)
+
+
+def test_a_row_that_is_another_one_now_gets_no_verdict(study):
+    config, results = eight_seeds(study, -0.1, 0.002)
+    declared = declaration(config)
+
+    def words(now, known):
+        found = judged(now, results, still_asked(now, known))
+        return [found["contrasts"]["imitation against teacher"]["p_holm"] is None, *found["claims"].values()]
+
+    assert not words(config, declared)[0]
+    assert not words(config, {key: value for key, value in declared.items() if key != "rows"})[0]  # as it was
+    for row in ("imitation", "teacher"):
+        changed = replace(config.rows[row], overrides=(*config.rows[row].overrides, "optimizer.rate=0.5"))
+        now = replace(config, rows={**config.rows, row: changed})
+        asked, claim = words(now, declared)
+        assert asked and claim["holds"] == "exploratory"
+    renamed = replace(config.rows["teacher"], title="another title")
+    assert not words(replace(config, rows={**config.rows, "teacher": renamed}), declared)[0]
+
+
+def test_rows_that_are_known_up_to_a_shift_are_not_held_against_others(study):
+    config, results = eight_seeds(study, -0.1, 0.002)
+    for seed in config.seeds:
+        results["imitation", seed]["tests"]["shapes"]["affine"] = True
+    found = judged(config, results, declaration(config))
+    assert "up to a shift" in found["contrasts"]["imitation against teacher"]["verdict"]
+
+
+def test_frames_that_judge_end_no_training(study, tmp_path):
+    for worlds, message in ((2, "is a test of the study"), (1, "shares 10 frames with tests.shapes")):
+        ended = f"{{name: synthetic, test_set: shifted-v1, worlds: {worlds}, height: 32, width: 64}}"
+        plateau = (
+            "[loop.steps=4, 'loop.plateau={every_steps: 1, decay_steps: 1}', 'validation={data: " + ended
+        )
+        study.write_text(STUDY.replace("overrides: [loop.steps=4]", f"overrides: {plateau}}}']"))
+        with pytest.raises(ConfigError, match=rf"rows\.teacher: validation\.data: {message}"):
+            compare(study, tmp_path / f"out{worlds}", False, lambda _: None)
+
+
+def test_what_a_teacher_must_beat_is_asked_of_teachers_alone(study):
+    study.write_text(STUDY + "teacher_beats: {imitation: started}\n")
+    with pytest.raises(ConfigError, match="teacher_beats.imitation: is no row's teacher"):
+        load(study, StudyConfig)

@@ -17,6 +17,7 @@ from lumde.losses.arbiter import ArbiterConfig
 from lumde.media.images import read_image
 from lumde.methods import METHODS
 from lumde.methods.arbiter import Arbiter
+from lumde.models import load
 from lumde.nets.base import DepthNet
 from lumde.nets.depth_small import DepthSmall
 from lumde.structures import DepthOutput
@@ -120,17 +121,19 @@ def test_a_run_stores_where_its_teacher_is_believed_in_the_end(tmp_path, monkeyp
         "loop": {"steps": 2, "precision": "fp32"},
     }
     train(parse({"method": {"name": "supervised"}, **shared}, TrainConfig), tmp_path / "teacher", quiet=True)
-    asked = {}
+    asked, weights = {}, []
     judge = Arbiter.judge
 
     def noted(self, frames, *more):
         found = judge(self, frames, *more)
         asked[frames.keys[0]] = found.rejected
+        weights.append(next(self.net.parameters()).detach().clone())
         return found
 
     monkeypatch.setattr(Arbiter, "judge", noted)
     method = {"name": "response", "arbiter": {"after_steps": 9, "margin": 0.0, "share": 0.0}}
     values = {**shared, "method": method, "confidence": True}
+    values["loop"] = {**shared["loop"], "ema": 0.9}
     values["teacher"] = {"name": "run", "path": str(tmp_path / "teacher")}
     train(parse(values, TrainConfig), tmp_path / "run", quiet=True)
     stored = {path.relative_to(tmp_path / "run" / "confidence") for path in tmp_path.glob("run/**/*.png")}
@@ -138,6 +141,8 @@ def test_a_run_stores_where_its_teacher_is_believed_in_the_end(tmp_path, monkeyp
     for key, rejected in asked.items():
         picture = read_image(tmp_path / "run" / "confidence" / f"{key}.png")[..., 0]
         np.testing.assert_array_equal(picture, np.where(rejected[0, 0], 0, 255))
+    shipped = next(load(tmp_path / "run").net.parameters())
+    assert all(torch.equal(one, shipped) for one in weights)  # of the averaged weights, which users get
     values["method"] = {"name": "response"}
     with pytest.raises(ConfigError, match="confidence: needs an arbiter"):
         train(parse(values, TrainConfig), tmp_path / "other", quiet=True)

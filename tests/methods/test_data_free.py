@@ -73,7 +73,7 @@ def test_only_simulated_frames_are_accepted():
 def test_a_teacher_without_statistics_is_refused_unless_nothing_is_repainted():
     config = load_config(package_file("configs", "data_free", ".yaml"), [])
     student = DepthSmall(DepthSmall.Config(size="tiny"))
-    with pytest.raises(ConfigError, match="does not give statistics"):
+    with pytest.raises(ConfigError, match="what data_free needs: statistics .it has no BatchNorm"):
         require_fit(config, DataFree(DataFree.Config(name="data_free"), student, Plain()), Plain())
     config.teacher = RunTeacher.Config(path="x", cache="maps")
     with pytest.raises(ConfigError, match=r"teacher.cache: not for data_free, whose pictures change"):

@@ -153,3 +153,16 @@ def test_gradient_matching_has_its_weight():
     ]
     assert found[1]["gradient"].item() == pytest.approx(4 * found[0]["gradient"].item(), rel=1e-5)
     assert found[1]["imitation"] == found[0]["imitation"]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"loss": "three_term"}, {"loss": "structural"}, {"gradient_weight": 0.5}]
+)
+def test_labels_are_learned_by_the_loss_that_the_teacher_is(options):
+    frames, method = frames_of(2), made(label_weight=0.25, **options).eval()
+    method.teacher.unit = "metres"
+    found = method.terms({"main": frames}, "student", 0)["label"]
+    method.teacher.depth = lambda images: frames.depth  # a teacher that says what was measured
+    terms = method.terms({"main": frames}, "student", 0)
+    taught = sum(term for name, term in terms.items() if name != "label")
+    torch.testing.assert_close(found / 0.25, taught / 0.75)

@@ -3,10 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from lumde import cli
 from lumde.errors import CheckpointError, ConfigError
+from lumde.models import load
 from lumde.teachers.foreign import FARTHEST, polarity, stretched
 from lumde.teachers.foundation import FoundationTeacher
 
@@ -225,3 +229,58 @@ def test_pickled_weights_are_not_read(folder, tmp_path):
     torch.save({"weight": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
     with pytest.raises(CheckpointError):
         teacher(tmp_path)
+
+
+def dpt(path) -> None:
+    config = transformers.DPTConfig(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=64,
+        patch_size=16,
+        backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8,
+        is_hybrid=False,
+    )
+    transformers.DPTForDepthEstimation(config).save_pretrained(path)
+    size = {"height": 64, "width": 64}
+    transformers.DPTImageProcessor(size=size).save_pretrained(path)
+
+
+def test_a_kind_of_model_that_has_both_polarities_asks_what_it_answers(tmp_path):
+    """DPT was trained to answer disparity, and fine-tuned to answer depth: its kind does not tell which."""
+    torch.manual_seed(0)
+    dpt(tmp_path)
+    images = torch.rand(2, 3, 48, 80)
+    told = teacher(tmp_path, answers="disparity")
+    assert "read as disparity" in told.begin(images)[0] and told.affine and told.unit == "relative"
+    depth = told.depth(images)
+    assert depth.shape == (2, 1, 48, 80) and depth.isfinite().all() and depth.min() > 0
+
+
+@pytest.mark.parametrize("write", [None, glpn])
+def test_the_front_door_trains_a_student_of_any_folder(folder, write, tmp_path):
+    """`lumde train distill_foundation teacher.path=DIR data.root=DATA`, and nothing else that matters."""
+    torch.manual_seed(0)
+    model = folder if write is None else tmp_path / "foundation"
+    if write:
+        write(model)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(12):
+        noise = np.random.default_rng(number).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(pictures / f"{number:02d}.png")
+    out = tmp_path / "student"
+    smaller = ["snippets.height=64", "snippets.width=96", "loader.workers=0", "loop.steps=2"]
+    told = [
+        f"teacher.path={model}",
+        f"data.root={pictures}",
+        "teacher.answers=disparity" if not write else "",
+    ]
+    assert cli.main(["train", "distill_foundation", *filter(None, told), *smaller, "--out", str(out)]) == 0
+    said = json.loads((out / "result.json").read_text())["notes"]
+    assert any("method.loss=log_l1" in note for note in said) == bool(write)  # GLPN's metres would be lost
+    trained = load(out)
+    assert trained.config.affine and trained.config.unit == "relative"
