@@ -4,6 +4,7 @@ usage: python tools/plant_errors.py STUDY.yaml OUT      OUT/clean, OUT/patches, 
 
 patches: a fifth of each picture is told 1.25 to 2 times its depth, the same places in all frames of a clip.
 dark: the darkest fifth of each picture is, by the same factors. That can be learned from the pictures alone.
+Maps are of the worlds as they are now: make them anew, elsewhere, when the generator changes.
 """
 
 import sys

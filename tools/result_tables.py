@@ -69,7 +69,8 @@ def evaluation_table(names: dict[str, str]) -> str:
     found = {name: read(name) for name in names if (STORE / f"{name}.json").exists()}
     rows = []
     for name, result in found.items():
-        training = STORE / f"{name}.training.json"
+        run = name.removesuffix("_unscaled").removeprefix("drive_0060_")  # what was evaluated
+        training = STORE / f"{run}.training.json"
         facts = json.loads(training.read_text()) if training.exists() else {}
         rows.append(
             {

@@ -15,7 +15,8 @@ class LocalGlobal(nn.Module):
     answers as it would without.
 
     Source: Zheng et al. 2024, arXiv:2404.16386 (LG-Conv): the two branches, pooling to 1x1 and an attention
-    that puts the global part back. Layers and sizes are ours: the paper's were not at hand.
+    that puts the global part back. Layers and sizes are ours: the paper's were not at hand. There it stands
+    beside every 3x3 convolution of a pretrained backbone, here beside one of the two of each level.
     """
 
     def __init__(self, local: nn.Module, channels_in: int, channels: int) -> None:
