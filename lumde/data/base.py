@@ -18,6 +18,7 @@ class FrameDataset(ABC):
     expected: int | None = None  # the protocol's count of targets, when a published list was asked for
     decodes: bool = True  # False = frames lie in memory, or change from epoch to epoch
     changes: bool = False  # True = other frames in every epoch
+    edition: str = ""  # what else decides its pictures: the generator's version
     protocol: str = "generic"  # default evaluation protocol (evaluators)
 
     def begin_epoch(self, epoch: int) -> None:  # noqa: B027 - most datasets do not change

@@ -10,6 +10,7 @@ from lumde.errors import ConfigError
 from lumde.progress import shown
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
+from lumde.worlds import VERSION
 from lumde.worlds.clips import FAMILIES, Order, Studio
 from lumde.worlds.motion import MAX_FRAMES
 from lumde.worlds.scene import SKY, Clip
@@ -86,7 +87,7 @@ class Synthetic(FrameDataset):
         self._studio = Studio(config.height, config.width, config.processes)
         self._clips: dict[str, Clip] = {}
         self._frames: dict[str, tuple[int, ...]] = {}  # that were rendered of each world, by their positions
-        self.expected, self.changes = None, config.fresh > 0
+        self.expected, self.changes, self.edition = None, config.fresh > 0, VERSION
         if config.test_set:
             test_set = TEST_SETS[config.test_set]
             self.expected = test_set.worlds * len(test_set.frames)

@@ -30,17 +30,18 @@ def require_same(config: Any, path: Path) -> None:
 
 
 def names_digest(snippets: Snippets) -> str | None:
-    """What the names of all frames, in their order, come to; None for data that change by themselves."""
+    """What the names of all frames, in their order, come to; of data that change, their edition."""
+    edition = snippets.dataset.edition
     if snippets.dataset.changes:
-        return None
-    names = "\n".join(snippets.keys)
-    return f"{len(snippets)} frames, names' SHA-256 {hashlib.sha256(names.encode()).hexdigest()[:12]}"
+        return edition or None
+    digest = hashlib.sha256("\n".join(snippets.keys).encode()).hexdigest()[:12]
+    return f"{len(snippets)} frames{edition and f' of {edition}'}, names' SHA-256 {digest}"
 
 
 def require_same_frames(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> None:
     """Refuse to resume on other frames: which one comes when is drawn by their number."""
     for stream in set(old) & set(new):
-        if old[stream] != new[stream]:
+        if old[stream] and old[stream] != new[stream]:
             raise ConfigError(
                 f"resume: the frames of stream {stream!r} are not those this run began with (was "
                 f"{old[stream]}; is {new[stream]}); bring them back, or begin a new run with student.init"

@@ -33,6 +33,7 @@ from lumde.methods.supervised import Supervised
 from lumde.methods.video import VideoTerms
 from lumde.models import DepthModel, load
 from lumde.structures import Frame, FrameKey
+from lumde.worlds import VERSION
 
 STEPS = 8
 
@@ -462,3 +463,21 @@ def test_what_ends_the_data_ends_the_run_which_is_saved_first(tmp_path) -> None:
         run(tmp_path / "run", dataset=Spoiled(), steps=500, checkpoint_every_steps=400)
     found = checkpoint.newest(tmp_path / "run" / "checkpoints")
     assert found is not None and found[0].step > 1
+
+
+@pytest.mark.parametrize("fresh", [0, 1])
+def test_a_run_does_not_go_on_in_the_worlds_of_another_generator(tmp_path, monkeypatch, fresh) -> None:
+    data = {"name": "synthetic", "families": ["shapes"], "worlds": 2, "frames": 3, "height": 32, "width": 64}
+    values = {
+        "method": {"name": "supervised"},
+        "student": {"name": "depth_small", "size": "tiny", "scales": 1},
+        "data": {**data, "fresh": fresh},
+        "snippets": {"height": 32, "width": 64},
+        "loader": {"batch": 2},
+        "loop": {"steps": 2},
+    }
+    train(parse(values, TrainConfig), tmp_path / "run", quiet=True)
+    train(parse(values, TrainConfig), tmp_path / "run", True, quiet=True)
+    monkeypatch.setattr("lumde.data.synthetic.VERSION", "worlds-0")
+    with pytest.raises(ConfigError, match=f"was .*{VERSION}.*is .*worlds-0"):
+        train(parse(values, TrainConfig), tmp_path / "run", True, quiet=True)
