@@ -10,6 +10,7 @@ from lumde.methods.base import Method, Streams, disparity_picture
 from lumde.methods.video import VideoTerms
 from lumde.methods.video_config import VideoConfig
 from lumde.nets.base import DepthNet
+from lumde.nets.bins import start_bins
 from lumde.registry import Named
 from lumde.structures import Unit
 from lumde.teachers.base import Teacher
@@ -28,6 +29,7 @@ class Photometric(Method):
         """Build the pose network; a teacher has nothing to say here."""
         super().__init__()
         self.config, self.student = config, student
+        start_bins(student)
         self.video = VideoTerms(config)
         self.needs = self.video.needs
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.errors import DataError
-from lumde.geometry.depth import depth_to_disp
+from lumde.geometry.depth import depth_to_disp, disp_to_depth
 from lumde.nets.base import DepthNet
 from lumde.structures import DepthOutput
 
@@ -62,6 +62,17 @@ def widen_bins(net: DepthNet, depth: Float[Tensor, "..."], valid: Bool[Tensor, "
         bins.widen(depth if valid is None else depth[valid])
 
 
+def start_bins(net: DepthNet) -> None:
+    """Let a fresh network with bins begin where one without does, at a sigmoid of 1/2; others stay.
+
+    For those who learn from video alone: bins begin at the mean of their range, tens of times too far for the
+    small motions that an untrained pose network answers, and pictures then show no parallax to learn from.
+    """
+    bins = getattr(net, "bins", None)
+    if isinstance(bins, BinsHead) and not bins.started:
+        bins.begin_at(float(disp_to_depth(torch.full((1, 1), 0.5), *bins.limits)))
+
+
 class BinsHead(nn.Module):
     """Probabilities of depth bins at every pixel of a map, and the depth that they expect.
 
@@ -86,9 +97,19 @@ class BinsHead(nn.Module):
         self.register_buffer("centres", bin_centres(count, BinRange(*limits)))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))  # that moved the bins so far
         if config.start_depth:
-            with torch.no_grad():
-                # A log-normal of deviation 1, whose mean, not median, shall be the start.
-                self.logits.bias.copy_(-0.5 * ((self.centres / config.start_depth).log() + 0.5).square())
+            self.begin_at(config.start_depth)
+
+    @property
+    def started(self) -> bool:
+        """Whether anybody said where to begin, or it has learned something."""
+        return self.logits.bias is not None and bool(self.logits.bias.any())
+
+    @torch.no_grad()
+    def begin_at(self, depth: float) -> None:
+        """Make this depth, within the limits, the first answer: log-normal of deviation 1, cut at the range's ends."""
+        assert self.logits.bias is not None
+        # Its mean, not its median, shall be the start.
+        self.logits.bias.copy_(-0.5 * ((self.centres / depth).log() + 0.5).square())
 
     def widen(self, depths: Float[Tensor, "..."]) -> None:
         """Put the bins over these depths and those of later batches, until FITTED were seen."""

@@ -2,9 +2,11 @@ import pytest
 import torch
 
 from lumde.geometry.depth import disp_to_depth
+from lumde.methods.photometric import Photometric
 from lumde.nets import DEPTH_NETS
-from lumde.nets.bins import BinRange, BinsHead, bin_centres
+from lumde.nets.bins import BinRange, BinsHead, bin_centres, start_bins
 from lumde.nets.depth_small import DepthSmall
+from lumde.nets.pose_small import PoseSmall
 from lumde.registry import build
 
 
@@ -64,3 +66,25 @@ def test_networks_with_bins_learn_with_every_weight_and_end_at_a_quarter(name):
     assert all(p.grad is not None for p in net.parameters())
     with torch.autocast("cpu", torch.bfloat16):
         assert net(torch.rand(2, 3, 64, 96)).probabilities.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["depth_small", "depth_light"])
+def test_who_learns_from_video_alone_begins_with_bins_as_without(name):
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 64, 96)
+
+    def first(**options):
+        net = build(DEPTH_NETS, DEPTH_NETS[name].Config(**options)).train()
+        Photometric(Photometric.Config(name="photometric", pose=PoseSmall.Config(name="pose_small")), net)
+        return net.depth(net(images).disp).mean().item(), net
+
+    without, _ = first()
+    begun, net = first(bins=64)
+    assert without < begun < 2 * without  # the near end cuts a little off; an even start is 14
+    told, _ = first(bins=64, start_depth=4.0)
+    assert told == pytest.approx(4.0, rel=0.15)
+    with torch.no_grad():
+        net.bins.logits.bias.add_(torch.rand(64))
+    learned = net.bins.logits.bias.clone()
+    start_bins(net)
+    assert torch.equal(net.bins.logits.bias, learned)
