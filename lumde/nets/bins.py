@@ -106,7 +106,7 @@ class BinsHead(nn.Module):
 
     @torch.no_grad()
     def begin_at(self, depth: float) -> None:
-        """Make this depth, within the limits, the first answer: log-normal of deviation 1, cut at both ends."""
+        """Make this depth the first answer: log-normal of deviation 1, cut where the bins end."""
         assert self.logits.bias is not None
         # Its mean, not its median, shall be the start.
         self.logits.bias.copy_(-0.5 * ((self.centres / depth).log() + 0.5).square())
