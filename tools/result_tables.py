@@ -169,8 +169,11 @@ def study_table(name: str) -> str:
     for row in rows:
         row["#"] = trained.index(row) + 1 if row in trained else None
         row["total s"], row["MB"] = (_whole(row[key]) for key in ("total_seconds", "peak_mb"))
-        row["±"], row["extra params"] = row["abs_rel_std"], row["extra_params"]
-    extra = ("extra params",) if any(row["extra_params"] is not None for row in rows) else ()
+        row["±"] = row["abs_rel_std"]
+        row["extra params"], row["extra gmacs"] = row["extra_params"], row["extra_gmacs"]
+    extra = tuple(
+        name for name in ("extra params", "extra gmacs") if any(row[name] is not None for row in rows)
+    )
     metric = ("unscaled",) if any(row["unscaled"] is not None for row in rows) else ()
     accuracy = ("#", "row", "abs_rel", "±", *metric, "rmse", "a1", "agreement")
     columns = (*accuracy, "params", *extra, "gmacs", "steps", "total s", "MB")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from lumde.config import dump, parse_part, to_dict
 from lumde.data import DATASETS
@@ -31,6 +32,7 @@ from lumde.lock import locked
 from lumde.methods import METHODS
 from lumde.methods.base import Method
 from lumde.methods.video import VideoTerms
+from lumde.metrics.cost import Multiplications
 from lumde.models import DepthModel, ModelConfig, build_net, save
 from lumde.registry import Named, build
 from lumde.teachers import TEACHERS, Teacher
@@ -101,9 +103,13 @@ def _trained(
     with RunLog(out, loop.steps, loop.step, quiet) as log:
         for note in notes:
             log.say(note)
+        beside, begun = Multiplications(_beside(loop.method)), loop.step
         loop.run(out, log, parts.validation)
+        beside.stop()
         loop.refresh_model()
         result = _result(config, loop, parts.validation)
+        pictures = config.loader.batch * (loop.step - begun)
+        result["extra_gmacs"] = beside.total / 1e9 / pictures if pictures else None
         if "validation" in result:
             log.validation(loop.step - 1, result["validation"])
     _ship(parts, out / "model", result, resume, finish)
@@ -233,9 +239,14 @@ def _result(config: TrainConfig, loop: Loop, validation: Validation | None) -> d
 
 def _extra_params(method: Method) -> int:
     """Numbers that learn beside the student's and are not shipped: of a pose network, critic, adapters."""
+    return sum(p.numel() for module in _beside(method) for p in module.parameters(recurse=False))
+
+
+def _beside(method: Method) -> list[nn.Module]:
+    """The modules whose own numbers those are."""
     shipped = {id(parameter) for parameter in method.student.parameters()}
-    learning = {id(p): p for phase in method.phases for p in method.trainable(phase)}
-    return sum(p.numel() for key, p in learning.items() if key not in shipped)
+    learning = {id(p) for phase in method.phases for p in method.trainable(phase)} - shipped
+    return [m for m in method.modules() if learning & {id(p) for p in m.parameters(recurse=False)}]
 
 
 def _ship(parts: Parts, folder: Path, result: dict[str, Any], resume: bool, finish: Finish | None) -> None:

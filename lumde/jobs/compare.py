@@ -24,7 +24,7 @@ from lumde.files import (
 from lumde.jobs.compare_all import Opened, StudyRuns
 from lumde.jobs.compare_judge import declaration, judged, still_asked
 from lumde.jobs.compare_outside import outside
-from lumde.jobs.compare_run import completed, sometimes
+from lumde.jobs.compare_run import EXTRAS, completed, sometimes
 from lumde.jobs.compare_store import Results, Say, require_same_tests, row_settings, tested_on
 from lumde.jobs.study import StudyConfig, TuningConfig, ancestors, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
@@ -227,7 +227,7 @@ def summary_of(
         facts = ("params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
         cost: dict[str, Any] = {fact: float(np.mean([run[fact] for run in runs])) for fact in facts}
         cost |= {fact: round(cost[fact]) for fact in ("params", "steps")}
-        cost["extra_params"] = runs[0].get("extra_params")  # None in results of before it was told
+        cost |= {fact: runs[0].get(fact) for fact in EXTRAS}  # None in results of before they were told
         rows[name] = {"title": row.title or name, **cost, "tests": tests}
     return {
         "seeds": list(study.seeds),

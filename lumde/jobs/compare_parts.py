@@ -15,7 +15,7 @@ from lumde.config import load, read_values
 from lumde.errors import ConfigError
 from lumde.files import claim_output, read_json, write_json
 from lumde.jobs.compare import checked, compare, summary_of
-from lumde.jobs.compare_run import sometimes
+from lumde.jobs.compare_run import EXTRAS, sometimes
 from lumde.jobs.compare_store import Say, result_file
 from lumde.jobs.study import StudyConfig, filled, require_folder_name
 from lumde.lock import locked
@@ -144,8 +144,8 @@ def _mean_result(parts: Mapping[str, tuple[dict[str, Any], str]]) -> dict[str, A
         **sometimes(list(tests.values())),
     }
     costs = _means({cost: result[cost] for cost in COSTS} for result, _ in parts.values())
-    extra, *_ = (result.get("extra_params") for result, _ in parts.values())
-    return {**costs, "extra_params": extra, "tests": {ALL: everything, **tests}}
+    first, *_ = (result for result, _ in parts.values())
+    return {**costs, **{fact: first.get(fact) for fact in EXTRAS}, "tests": {ALL: everything, **tests}}
 
 
 def _means(values: Iterable[Mapping[str, float]]) -> dict[str, float]:

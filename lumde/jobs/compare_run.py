@@ -29,6 +29,7 @@ from lumde.models import DepthModel, load, resize_disparity
 COMPARED = 64  # frames, evenly spread, on which student and teacher are compared
 FEWEST_WORLDS = 5  # for a verdict; of fewer sequences, pieces of PIECE frames stand for worlds, without one
 PIECE = 10
+EXTRAS = ("extra_params", "extra_gmacs")  # of what learns beside a student
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def run_one(run: Run) -> dict[str, Any]:
         "total_seconds": training["seconds"] + run.seconds_before,
         "peak_mb": training["peak_mb"],
         "notes": training.get("notes", []),
-        "extra_params": training.get("extra_params"),
+        **{name: training.get(name) for name in EXTRAS},
         **network_cost(model.net, model.config.height, model.config.width),
         "tests": tests,
     }

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -26,6 +27,30 @@ def network_cost(net: nn.Module, height: int, width: int) -> dict[str, int | flo
         "gmacs": counter.get_total_flops() / 2e9,
         "ms": _milliseconds(net, image),
     }
+
+
+class Multiplications:
+    """Counts multiply-accumulates of convolutions and linear layers while they train, forward."""
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        """Listen to those of `modules` that are such layers, from now on."""
+        self.total = 0
+        kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+        self._hooks = [m.register_forward_hook(self._heard) for m in modules if isinstance(m, kinds)]
+
+    def stop(self) -> None:
+        """Listen no more."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def _heard(self, layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        if not layer.training:
+            return
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        # Each number that goes in (transposed) or comes out meets every weight of its channel once.
+        places = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        self.total += places.numel() * weight[0].numel()
 
 
 def _milliseconds(net: nn.Module, image: torch.Tensor) -> float:

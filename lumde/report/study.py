@@ -12,7 +12,17 @@ from lumde.pictures.curves import scatter_plot
 from lumde.report.page import html_page
 
 COLUMNS = ("abs_rel", "abs_rel_std", "unscaled", "rmse", "a1", "agreement")
-COSTS = ("params", "extra_params", "gmacs", "ms", "steps", "seconds", "total_seconds", "peak_mb")
+COSTS = (
+    "params",
+    "extra_params",
+    "gmacs",
+    "extra_gmacs",
+    "ms",
+    "steps",
+    "seconds",
+    "total_seconds",
+    "peak_mb",
+)
 Table = Sequence[Mapping[str, Any]]
 
 
@@ -22,7 +32,8 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
     about = (
         f"Means over {len(summary['seeds'])} seed(s). *unscaled*: abs_rel of depth in metres as it is; "
         "all else is median-scaled. *agreement*: mean log distance to the row's teacher. "
-        "*extra_params*: what learns beside the student and is not shipped, e.g. a pose network."
+        "*extra_params*: what learns beside the student and is not shipped, e.g. a pose network; "
+        "*extra_gmacs*: what its layers multiply per picture of the training, forward, mean over steps."
     )
     sections = {name: ("", table) for name, table in tables.items()} | {
         "Contrasts": (

@@ -144,7 +144,8 @@ def test_a_run_with_a_critic_goes_on_in_the_same_bits(tmp_path) -> None:
     def trained(out: Path, resume: bool = False) -> dict:
         return train(parse(values, TrainConfig), out, resume, quiet=True, opened={"main": Wall()})
 
-    trained(tmp_path / "straight")
+    result = trained(tmp_path / "straight")
+    assert result["extra_params"] > 0 and result["extra_gmacs"] > 0
     trained(tmp_path / "cut")
     for path in (tmp_path / "cut" / "checkpoints").iterdir():
         if path.name != "step-6":
