@@ -41,10 +41,10 @@ def still_asked(study: StudyConfig, declared: Mapping[str, Any]) -> dict[str, An
 
     They stay in number: who asked eight questions has asked eight. Earlier versions declared no rows.
     """
-    now, known = declaration(study), declared.get("rows")
+    known = declared.get("rows")
     if known is None:
         return dict(declared)
-    changed = {name for name in study.rows if known.get(name) != now["rows"][name]}
+    changed = {name for name in study.rows if known.get(name) != _definition(study, name)}
     asked = dict(declared)
     of: dict[tuple[str, str], tuple[str, ...]] = {
         ("contrasts", t): pair for t, pair in study.contrasts.items()

@@ -15,6 +15,7 @@ from lumde.config import load, read_values
 from lumde.errors import ConfigError
 from lumde.files import claim_output, read_json, write_json
 from lumde.jobs.compare import checked, compare, summary_of
+from lumde.jobs.compare_judge import still_asked
 from lumde.jobs.compare_run import EXTRAS, sometimes
 from lumde.jobs.compare_store import Say, result_file
 from lumde.jobs.study import StudyConfig, filled, require_folder_name
@@ -127,8 +128,11 @@ def _joined(
     }
     maps = {name: summary["trivial"][summary["judged_on"]] for name, summary in summaries.items()}
     trivial = {ALL: {kind: _means(one[kind] for one in maps.values()) for kind in maps[next(iter(maps))]}}
-    files = [out / name / "declared.json" for name in studies]
-    asked = [{**read_json(file), "judged_on": ALL} if file.exists() else {} for file in files]
+    files = {name: out / name / "declared.json" for name in studies}
+    asked = [
+        {**still_asked(studies[name], read_json(file)), "judged_on": ALL} if file.exists() else {}
+        for name, file in files.items()
+    ]
     # Asked before each part's first result, or nobody knows.
     declared = asked[0] if known and all(one == asked[0] for one in asked) else {}
     return summary_of(whole, results, trivial | maps, declared) | {"tuning": []}

@@ -8,6 +8,7 @@ import pytest
 
 from lumde.config import load
 from lumde.errors import ConfigError
+from lumde.jobs.compare_judge import declaration
 from lumde.jobs.compare_parts import ALL, PartsConfig, _joined, _require_alike, run_study
 from lumde.jobs.study import StudyConfig
 
@@ -93,6 +94,13 @@ def test_parts_are_worlds_of_the_whole(joint, tmp_path):
     assert found["rows"]["first"]["steps"] == 1
     dropped = _joined(studies, dict.fromkeys(names, part), tmp_path / "out", False)
     assert dropped["contrasts"]["more steps"]["verdict"] == "exploratory"
+    rows = declaration(studies["part0"])["rows"]
+    for known, verdict in ((rows, "helps"), ({**rows, "second": "another row"}, "exploratory")):
+        for name in names:
+            text = json.dumps({**declared, "rows": known})
+            (tmp_path / "out" / name / "declared.json").write_text(text)
+        found = _joined(studies, dict.fromkeys(names, part), tmp_path / "out", True)
+        assert found["contrasts"]["more steps"]["verdict"] == verdict
     (tmp_path / "out" / "part3" / "declared.json").unlink()
     again = _joined(studies, dict.fromkeys(names, part), tmp_path / "out", True)
     assert again["contrasts"]["more steps"]["verdict"] == "exploratory"
