@@ -3,6 +3,7 @@
 from lumde.nets.base import Critic, DepthNet, PoseNet
 from lumde.nets.critic_convolutional import CriticConvolutional
 from lumde.nets.critic_transformer import CriticTransformer
+from lumde.nets.depth_dilated import DepthDilated
 from lumde.nets.depth_fusion import DepthFusion
 from lumde.nets.depth_light import DepthLight
 from lumde.nets.depth_mobile import DepthMobile
@@ -19,6 +20,7 @@ DEPTH_NETS: dict[str, type[DepthNet]] = {
     "depth_mobile": DepthMobile,
     "depth_light": DepthLight,
     "depth_fusion": DepthFusion,
+    "depth_dilated": DepthDilated,
     "depth_transformer": DepthTransformer,
 }
 POSE_NETS: dict[str, type[PoseNet]] = {

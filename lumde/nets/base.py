@@ -22,6 +22,7 @@ class DepthNet(nn.Module, ABC):
     """An image goes in, sigmoid disparities of its own size come out."""
 
     multiple: ClassVar[int] = STRIDE  # inputs are padded to it
+    strides: ClassVar[tuple[int, ...]] = (2, 4, 8, 16, STRIDE)  # of the encoder's maps
     smallest: ClassVar[int] = STRIDE  # and to at least this side, in pixels
 
     @dataclass(kw_only=True)
@@ -93,7 +94,7 @@ class DepthNet(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b _ _ _"], ...]:
-        """Five maps of a normalised image at 1/2 to 1/32, finest first."""
+        """Five maps of a normalised image, finest first, each at 1/stride (`strides`) of its size."""
 
     @abstractmethod
     def decode(self, features: tuple[Float[Tensor, "b _ _ _"], ...]) -> DepthOutput:

@@ -11,6 +11,7 @@ from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, ModelConfig, load, save
 from lumde.nets import DEPTH_NETS, DepthMobile, DepthResnet, DepthSmall
 from lumde.nets.base import pad_to_multiple
+from lumde.nets.bins import start_bins
 from lumde.registry import build
 
 VARIANTS = [
@@ -61,9 +62,13 @@ def test_what_is_saved_answers_the_same(values, tmp_path):
 
 
 @pytest.mark.parametrize("name", DEPTH_NETS)
-def test_features_halve_from_fine_to_coarse(name):
-    features = made({"name": name}).eval()(torch.rand(1, 3, 64, 96)).features
-    assert [f.shape[-2:] for f in features] == [(64 >> k, 96 >> k) for k in range(1, 6)]
+def test_features_come_from_fine_to_coarse(name):
+    net = made({"name": name}).eval()
+    with torch.no_grad():
+        features = net(torch.rand(1, 3, 64, 96)).features
+    assert [f.shape[-2:] for f in features] == [(64 // stride, 96 // stride) for stride in net.strides]
+    if name != "depth_dilated":  # dilated instead of halved
+        assert net.strides == (2, 4, 8, 16, 32)
 
 
 @pytest.mark.parametrize("name", DEPTH_NETS)
@@ -94,7 +99,9 @@ def test_disparity_stays_fp32_under_autocast(name):
 
 @pytest.mark.parametrize("name", DEPTH_NETS)
 def test_training_starts_near_flat_depth(name):
-    disp = made({"name": name}).train()(torch.rand(4, 3, 64, 96)).disp
+    net = made({"name": name}).train()
+    start_bins(net)  # as those do who learn from video alone
+    disp = net(torch.rand(4, 3, 64, 96)).disp
     assert 0.05 < disp.mean() < 0.95 and disp.std() < 0.2
 
 
@@ -132,6 +139,22 @@ def test_the_fusion_network_has_the_published_size():
     parameters, macs = cost(DEPTH_NETS["depth_fusion"].Config(), 256, 320)
     assert parameters == pytest.approx(1.674e6, rel=1e-3)
     assert macs * (228 * 304) / (256 * 320) == pytest.approx(4.0e9, rel=0.01)  # published for 228 x 304
+
+
+def test_the_dilated_network_has_the_published_size():
+    net = made({"name": "depth_dilated", "scales": 1})
+    assert sum(p.numel() for p in net.parameters()) == pytest.approx(17.6e6, rel=5e-3)
+    convolutions = [layer for layer in net.encoder.modules() if getattr(layer, "kernel_size", 0) == (3, 3)]
+    depthwise = [layer for layer in convolutions if layer.groups > 1]
+    blocks = (1, 2, 3, 4, 3, 3, 1)  # of MobileNetV2's stages
+    assert [layer.stride[0] for layer in convolutions if layer.stride != (1, 1)] == [2, 2, 2]
+    dilations = [d for d, count in zip((1, 1, 1, 2, 2, 4, 4), blocks, strict=True) for _ in range(count)]
+    assert [layer.dilation[0] for layer in depthwise] == dilations
+    with torch.no_grad():
+        output = net.eval()(torch.rand(1, 3, 64, 96))
+    assert output.probabilities.shape == (1, 257, 64, 96)
+    with pytest.raises(ConfigError, match="bins: at least 2"):
+        made({"name": "depth_dilated", "bins": 1})
 
 
 def test_wrong_depth_range_is_refused():
