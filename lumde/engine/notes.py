@@ -55,9 +55,10 @@ def teacher_notes(method: Method, teacher: Teacher, frames: FrameBatch, out: Pat
             "teacher: its disparity is right only up to a factor and a shift, and this loss learns both as "
             "they are; response with method.loss=affine_invariant leaves them open"
         )
-    if method.leaves_shift and teacher.unit == "metres":
+    if method.leaves_scale and teacher.unit == "metres":
+        left = "factor and shift" if method.leaves_shift else "the scale"
         notes.append(
-            "teacher: it answers metres, and this loss leaves factor and shift open: the student's depth "
+            f"teacher: it answers metres, and this loss leaves {left} open: the student's depth "
             "will be relative; method.loss=log_l1 learns the metres too"
         )
     write_json(file, teacher.state())

@@ -15,6 +15,7 @@ def log_l1(
     target_depth: Float[Tensor, "b 1 h w"],
     valid: Bool[Tensor, "b 1 h w"] | None = None,
     weight: Float[Tensor, "b 1 h w"] | None = None,
+    trim: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Average |log pred - log target|: 0.1 means wrong by a factor of about 1.1.
 
@@ -23,9 +24,12 @@ def log_l1(
         target_depth: in the unit of the prediction, 0 = no measurement.
         valid: further pixels to leave out; None = none.
         weight: by which pixels are averaged, 0 to 1; None = alike.
+        trim: share of each picture's valid pixels, those of the largest differences, that is left out: where
+            a target is wrong, a student that knows better should not follow. Ours.
     """
     difference, valid = _log_difference(pred_depth, target_depth, valid)
-    return masked_mean(difference.abs(), valid, weight)
+    distance = difference.abs()
+    return masked_mean(distance, _without_worst(distance, valid, trim) if trim else valid, weight)
 
 
 def aligned_log_l1(
@@ -85,6 +89,18 @@ def gradient_matching(
             steps = coarse.diff(dim=axis).abs()
             total = total + masked_mean(steps, smaller_end(coarse_valid, axis), of_step)
     return total / scales
+
+
+@torch.no_grad()
+def _without_worst(
+    distance: Float[Tensor, "b 1 h w"], valid: Bool[Tensor, "b 1 h w"], trim: float
+) -> Bool[Tensor, "b 1 h w"]:
+    """Valid pixels but the share `trim` with the largest distances, of each picture."""
+    best = torch.where(valid, distance, float("inf")).flatten(1).sort(dim=1).indices
+    count = valid.flatten(1).sum(1, keepdim=True)
+    kept = count - (trim * count).long()
+    keep = torch.arange(best.shape[1], device=best.device) < kept
+    return torch.zeros_like(keep).scatter(1, best, keep).view_as(valid)
 
 
 def _log_difference(

@@ -118,6 +118,11 @@ class Method(nn.Module, ABC):
         return False
 
     @property
+    def leaves_scale(self) -> bool:
+        """Whether the loss asks for depth only up to a factor."""
+        return False
+
+    @property
     def leaves_shift(self) -> bool:
         """Whether the loss asks for disparity only up to a factor and a shift."""
         return False

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lumde.losses.imitation import affine_invariant, scale_invariant, structural, three_term
-from lumde.losses.pixelwise import gradient_matching, log_l1
+from lumde.losses.pixelwise import aligned_log_l1, gradient_matching, log_l1
 from lumde.methods.base import (
     Method,
     Streams,
@@ -23,7 +23,7 @@ from lumde.structures import FrameBatch, Unit
 from lumde.teachers.base import Teacher
 
 LOSSES = {
-    "log_l1": log_l1,
+    "aligned_log_l1": aligned_log_l1,
     "three_term": three_term,
     "structural": structural,
     "scale_invariant": scale_invariant,
@@ -74,12 +74,17 @@ class Imitator(Method):
     @property
     def unit(self) -> Unit:
         """The teacher's, unless the loss takes its scale out."""
-        return "relative" if self.leaves_shift else self.teacher.unit
+        return "relative" if self.leaves_scale else self.teacher.unit
 
     @property
     def affine(self) -> bool:
         """Where the loss or the teacher leaves the shift open."""
         return self.leaves_shift or self.teacher.affine
+
+    @property
+    def leaves_scale(self) -> bool:
+        """True for the losses that fit a factor per picture."""
+        return getattr(self.config, "loss", "") in ("aligned_log_l1", "affine_invariant")
 
     @property
     def leaves_shift(self) -> bool:
@@ -91,15 +96,22 @@ class Imitator(Method):
 class ImitationConfig:
     """A distance between depth maps; a term of weight 0 is left out."""
 
-    # three_term is that of Hu et al. 2019; log_l1 is plain imitation; affine_invariant suits teachers that
-    # know disparity only up to scale and shift.
-    loss: Literal["log_l1", "three_term", "structural", "scale_invariant", "affine_invariant"] = "log_l1"
+    # three_term is that of Hu et al. 2019; log_l1 is plain imitation, aligned_log_l1 without its metres;
+    # affine_invariant suits teachers that know disparity only up to scale and shift.
+    loss: Literal[
+        "log_l1", "aligned_log_l1", "three_term", "structural", "scale_invariant", "affine_invariant"
+    ] = "log_l1"
+    trim: float = 0.0  # share of each picture's pixels, the farthest from the teacher, that log_l1 leaves out
     gradient_weight: float = 0.0  # of multi-scale gradient matching beside it
 
     def __post_init__(self) -> None:
         """Refuse what no distance can be made of."""
         if self.gradient_weight < 0:
             raise ValueError("gradient_weight must be >= 0")
+        if not 0 <= self.trim < 1 or (self.trim and self.loss != "log_l1"):
+            raise ValueError(
+                f"trim: from 0 to below 1, with loss log_l1 alone; found {self.trim}, {self.loss}"
+            )
         if self.gradient_weight and self.loss == "affine_invariant":
             raise ValueError(
                 "gradient_weight compares log depth, which a shift of disparity changes: set it to 0"
@@ -125,7 +137,8 @@ def imitation_terms(
         weight: how sure the teacher is, for log_l1 and gradients alone; None = everywhere alike.
     """
     depths = list(depths)
-    distance = LOSSES[config.loss] if weight is None else partial(log_l1, weight=weight)
+    plain = partial(log_l1, weight=weight, trim=config.trim)
+    distance = plain if config.loss == "log_l1" else LOSSES[config.loss]
     terms = {"imitation": mean_of(distance(depth * metres, teacher * metres, valid) for depth in depths)}
     if config.gradient_weight:
         matched = mean_of(gradient_matching(depth, teacher, valid, weight=weight) for depth in depths)

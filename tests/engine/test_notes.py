@@ -166,5 +166,6 @@ def test_a_run_does_not_go_on_under_another_teacher(tmp_path):
 def test_metres_that_the_loss_leaves_open_are_told(tmp_path):
     teacher = Finds()
     teacher.unit = "metres"
-    assert any("method.loss=log_l1" in note for note in noted(teacher, tmp_path, loss="affine_invariant"))
+    for loss in ("affine_invariant", "aligned_log_l1"):
+        assert any("method.loss=log_l1" in note for note in noted(teacher, tmp_path, loss=loss))
     assert not any("log_l1" in note for note in noted(teacher, tmp_path))

@@ -122,12 +122,33 @@ def test_three_terms_are_taken_in_nominal_metres():
 
 
 def test_unit_and_missing_teacher():
-    assert made(loss="affine_invariant").unit == "relative"
-    method = made()
-    method.teacher.unit = "metres"
-    assert method.unit == "metres"
+    for loss, unit in (
+        ("log_l1", "metres"),
+        ("scale_invariant", "metres"),
+        ("aligned_log_l1", "relative"),
+        ("affine_invariant", "relative"),
+    ):
+        method = made(loss=loss)
+        method.teacher.unit = "metres"
+        assert method.unit == unit
     with pytest.raises(ConfigError, match="teacher: missing"):
         Response(Response.Config(name="response"), method.student, None)
+
+
+def test_a_trimmed_distance_forgets_where_student_and_teacher_differ_most():
+    frames = frames_of(2)
+    found = {}
+    for trim in (0.0, 0.1):
+        method = made(trim=trim).eval()
+        theirs = method.teacher.depth(frames.image)
+        ours = 2 * theirs
+        ours[..., :2, :] = 50 * theirs[..., :2, :]  # less than a tenth
+        method.student.depth = lambda disp, ours=ours: ours
+        found[trim] = method.terms({"main": frames}, "student", 0)["imitation"].item()
+    assert found[0.1] == pytest.approx(math.log(2), abs=1e-5) and found[0.0] > 1.1 * found[0.1]
+    for wrong in ({"trim": 1.0}, {"trim": -0.1}, {"trim": 0.1, "loss": "three_term"}):
+        with pytest.raises(ValueError, match="trim: from 0 to below 1"):
+            made(**wrong)
 
 
 def test_three_terms_see_a_relative_teacher_at_its_typical_depth():
