@@ -234,20 +234,29 @@ def summary_of(
         "judged_on": study.judged_on,
         "rows": rows,
         "trivial": trivial,
-        **judged(study, results, declared, _poorly_taught(study, rows, trivial)),
+        **judged(study, results, declared, _poorly_taught(study, results, rows, trivial)),
         "overrides": list(study.overrides),
         "tests": study.tests,
     }
 
 
-def _poorly_taught(study: StudyConfig, rows: dict[str, Any], trivial: dict[str, Any]) -> set[str]:
+def _poorly_taught(
+    study: StudyConfig, results: Results, rows: dict[str, Any], trivial: dict[str, Any]
+) -> set[str]:
     """Rows whose teacher is no better than a map that ignores the picture, or than the row it must beat."""
     errors = {name: row["tests"][study.judged_on]["abs_rel"] for name, row in rows.items()}
     least = min(metrics["abs_rel"] for metrics in trivial[study.judged_on].values())
     teachers = {row.teacher for row in study.rows.values()} - {""}
     bars = {name: min(least, errors.get(study.teacher_beats.get(name, ""), least)) for name in teachers}
     poor = {name for name, bar in bars.items() if errors[name] >= bar}
-    return {name for name in study.rows if ancestors(study, name) & poor}
+    outside = {name for name in rows if _poor_outside([results[name, seed] for seed in study.seeds])}
+    return {name for name in study.rows if name in outside or ancestors(study, name) & (poor | outside)}
+
+
+def _poor_outside(runs: list[Mapping[str, Any]]) -> bool:
+    """Whether a teacher that no row made is no better than trivial maps; unknown in results of before."""
+    found = [run["outside_teacher"] for run in runs if run.get("outside_teacher")]
+    return bool(found) and sum(one["teacher"] - one["trivial"] for one in found) >= 0
 
 
 def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:

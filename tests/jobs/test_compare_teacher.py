@@ -1,0 +1,91 @@
+"""A teacher from outside of a study is held against maps that ignore the picture."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lumde.data import DATASETS
+from lumde.engine.run_config import TrainConfig, load_config
+from lumde.jobs.compare import compare
+from lumde.jobs.compare_teacher import outside_teacher
+from lumde.registry import build
+
+
+def taught(base: Path, maps: Path, **options) -> TrainConfig:
+    rest = "".join(f", {key}: {value}" for key, value in options.items())
+    return load_config(
+        base, ["method={name: response}", f"teacher={{name: maps, path: {maps}, answers: depth{rest}}}"]
+    )
+
+
+@pytest.fixture
+def dataset(base):
+    return build(DATASETS, load_config(base, []).data)
+
+
+@pytest.fixture
+def write(dataset, tmp_path):
+    """Stores what a function makes of each frame's depth as a folder of maps."""
+
+    def stored(name: str, of) -> Path:
+        for key in dataset.targets:
+            path = tmp_path / name / key.sequence / f"{key.name}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, of(dataset.read(key).depth).astype(np.float32))
+        return tmp_path / name
+
+    return stored
+
+
+def noise(depth):
+    return np.random.default_rng(depth.size).uniform(1, 20, depth.shape)
+
+
+def test_truth_beats_trivial_maps_and_noise_does_not(base, dataset, write):
+    exact = outside_teacher(taught(base, write("exact", lambda depth: 3 * depth)), dataset)
+    assert exact["teacher"] < 0.01 < exact["trivial"]
+    bad = outside_teacher(taught(base, write("noise", noise)), dataset)
+    assert bad["teacher"] > bad["trivial"] == exact["trivial"]
+
+
+def test_a_teacher_is_held_to_what_it_says(base, dataset, write):
+    def half(depth):
+        return np.where(np.arange(depth.shape[1]) < depth.shape[1] // 2, depth, 0)
+
+    found = outside_teacher(taught(base, write("half", half)), dataset)
+    assert found["teacher"] < 0.01 < found["trivial"]
+    assert outside_teacher(taught(base, write("nothing", np.zeros_like)), dataset) is None
+
+
+def test_an_unknown_shift_is_fitted(base, dataset, write):
+    maps = write("shifted", lambda depth: depth / (1 + 0.3 * depth))
+    plain, fitted = (outside_teacher(taught(base, maps, affine=a), dataset) for a in ("false", "true"))
+    assert fitted["teacher"] < 0.01 < plain["teacher"]
+
+
+def test_nothing_is_said_where_nothing_is_imitated_or_measured(base, dataset, write):
+    assert outside_teacher(load_config(base, []), dataset) is None
+    config = taught(base, write("exact", lambda depth: depth))
+    blind = build(DATASETS, load_config(base, []).data)
+    blind.provides = ("sources",)
+    assert outside_teacher(config, blind) is None
+    blind.provides = dataset.provides
+    blind.read = lambda key: replace(dataset.read(key), depth=None)
+    assert outside_teacher(config, blind) is None
+
+
+def test_there_is_no_verdict_on_who_learned_from_noise(base, write, tmp_path):
+    for name, of, poor in (("exact", lambda depth: depth, False), ("noise", noise, True)):
+        teacher = f"teacher={{name: maps, path: {write(name, of)}, answers: depth}}"
+        study = tmp_path / f"{name}.yaml"
+        study.write_text(
+            "seeds: [0]\nat_once: 0\n"
+            "tests: {shapes: {name: synthetic, test_set: shifted-v1, worlds: 2, height: 32, width: 64}}\n"
+            "rows:\n  plain: {config: base.yaml}\n"
+            f"  taught: {{config: base.yaml, overrides: ['method={{name: response}}', '{teacher}']}}\n"
+            "contrasts: {a teacher: [taught, plain]}\n"
+        )
+        verdict = compare(study, tmp_path / f"out_{name}", False, lambda _: None)["contrasts"]["a teacher"]
+        assert ("no better than a trivial map" in verdict["verdict"]) == poor
