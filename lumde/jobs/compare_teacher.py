@@ -1,6 +1,6 @@
 """Whether a teacher that no row of a study made has anything to teach."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -35,15 +35,16 @@ def outside_teacher(config: TrainConfig, dataset: FrameDataset) -> dict[str, flo
     if not imitated or "depth" not in dataset.provides:
         return None
     spread = dataset.targets[:: -(-len(dataset.targets) // SHOWN)]
-    keys = [key for key in spread if dataset.read(key).depth is not None]
-    if not keys:
+    frames = {key: frame for key in spread if (frame := dataset.read(key)).depth is not None}
+    if not frames:
         return None
-    teacher, pictures = _begun(config, dataset, keys)
-    answers = [_asked(teacher, picture, key) for picture, key in zip(pictures, keys, strict=True)]
-    known = [number for number, answer in enumerate(answers) if (answer > 0).any()]
-    if not known:
+    size = (config.snippets.height, config.snippets.width)
+    pictures = {key: resize_image(frame.image, size).float() / 255 for key, frame in frames.items()}
+    teacher = _begun(config, pictures)
+    answers = {key: _asked(teacher, picture, key) for key, picture in pictures.items()}
+    seen = _Seen(dataset, frames, {key: answer for key, answer in answers.items() if (answer > 0).any()})
+    if not seen.targets:
         return None
-    seen = _Seen(dataset, [keys[number] for number in known], [answers[number] for number in known])
     align = "scale_shift" if teacher.affine else "median"
     found = evaluate_disparities({"": seen.disparity}, seen, align=align)[""]
     maps = evaluate_trivial(seen, align=align)
@@ -54,45 +55,44 @@ def outside_teacher(config: TrainConfig, dataset: FrameDataset) -> dict[str, flo
 
 
 class _Seen(FrameDataset):
-    """Frames of a data set with depth where a teacher answers any."""
+    """Frames, read once, with depth where a teacher answers any."""
 
     def __init__(
-        self, whole: FrameDataset, keys: Sequence[FrameKey], answers: Sequence[Float[np.ndarray, "h w"]]
+        self,
+        whole: FrameDataset,
+        frames: Mapping[FrameKey, Frame],
+        answers: Mapping[FrameKey, Float[np.ndarray, "h w"]],
     ) -> None:
-        self.whole, self.targets, self.answers = whole, keys, answers
         self.provides, self.protocol, self.config = whole.provides, whole.protocol, whole.config
+        self.frames, self.answers, self.targets = frames, answers, list(answers)
 
     def neighbour(self, key: FrameKey, offset: int) -> FrameKey | None:
-        """As in the whole set."""
-        return self.whole.neighbour(key, offset)
+        """None: frames are asked for singly."""
+        return None
 
     def read(self, key: FrameKey) -> Frame:
-        """As in the whole set, but for measurements where the teacher is silent."""
-        frame = self.whole.read(key)
+        """The frame, but for measurements where the teacher is silent."""
+        frame = self.frames[key]
         assert frame.depth is not None
         height, width = frame.depth.shape
-        answered = at_centres(self.answers[self.targets.index(key)] > 0, (height, width))
+        answered = at_centres(self.answers[key] > 0, (height, width))
         return replace(frame, depth=np.where(answered, frame.depth, 0))
 
     def disparity(self, number: int, _frame: Frame) -> Float[np.ndarray, "h w"]:
         """What the teacher answers; elsewhere, where nobody asks, the median of that."""
-        depth = self.answers[number]
+        depth = self.answers[self.targets[number]]
         middle = np.median(depth[depth > 0])
         return np.asarray(1 / np.where(depth > 0, depth, middle), np.float32)
 
 
-def _begun(
-    config: TrainConfig, dataset: FrameDataset, keys: Sequence[FrameKey]
-) -> tuple[Teacher, list[Float[Tensor, "3 h w"]]]:
-    """The teacher after its first look at pictures, and these; no cache: a study leaves nothing elsewhere."""
+def _begun(config: TrainConfig, pictures: Mapping[FrameKey, Float[Tensor, "3 h w"]]) -> Teacher:
+    """The teacher after its first look at pictures; no cache: a study leaves nothing elsewhere."""
     assert config.teacher is not None
-    size = (config.snippets.height, config.snippets.width)
-    pictures = [resize_image(dataset.read(key).image, size).float() / 255 for key in keys]
     plain = {"cache": ""} if hasattr(config.teacher, "cache") else {}
     teacher: Teacher = build(TEACHERS, replace(config.teacher, **plain))
-    teacher.check([_name(key) for key in keys])
-    teacher.begin(torch.stack(pictures[:FIRST]))
-    return teacher, pictures
+    teacher.check([_name(key) for key in pictures])
+    teacher.begin(torch.stack(list(pictures.values())[:FIRST]))
+    return teacher
 
 
 @torch.inference_mode()

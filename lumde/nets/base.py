@@ -202,6 +202,16 @@ def half_output(
     return DepthOutput(disps=(full, *disps)[:scales], features=features)
 
 
+def with_coarser(
+    disps: Iterable[Float[Tensor, "b 1 _ _"]], scales: int
+) -> tuple[Float[Tensor, "b 1 _ _"], ...]:
+    """`scales` disparities, finest first: those given, then averages of the last one."""
+    found = list(disps)
+    while len(found) < scales:
+        found.append(F.avg_pool2d(found[-1], 2))
+    return tuple(found[:scales])
+
+
 def separable(
     channels_in: int, channels: int, norm: Callable[[int], nn.Module] = nn.BatchNorm2d
 ) -> nn.Sequential:

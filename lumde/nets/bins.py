@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lumde.errors import DataError
 from lumde.geometry.depth import depth_to_disp, disp_to_depth
-from lumde.nets.base import DepthNet
+from lumde.nets.base import DepthNet, with_coarser
 from lumde.structures import DepthOutput
 
 FITTED = 20  # first batches whose depths say where the bins lie
@@ -38,8 +38,8 @@ def quarter_output(
         F.interpolate(disp, scale_factor=factor, mode="bilinear", align_corners=False)
         for factor in (4.0, 2.0)
     )
-    disps = (*finer, disp, F.avg_pool2d(disp, 2))
-    return DepthOutput(disps=disps[:scales], features=features, probabilities=probabilities)
+    disps = with_coarser((*finer, disp), scales)
+    return DepthOutput(disps=disps, features=features, probabilities=probabilities)
 
 
 def bin_centres(count: int, within: BinRange) -> Float[Tensor, " k"]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision import models
 
-from lumde.nets.base import DepthNet, tapped_maps
+from lumde.nets.base import DepthNet, tapped_maps, with_coarser
 from lumde.nets.bins import BinsHead
 from lumde.nets.weights import load_encoder
 from lumde.structures import DepthOutput
@@ -79,10 +79,8 @@ class DepthDilated(DepthNet):
         for enlarge in self.enlarge:
             x = enlarge(F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False))
         disp, probabilities = self.bins(x)
-        disps = [disp]
-        while len(disps) < self.config.scales:
-            disps.append(F.avg_pool2d(disps[-1], 2))
-        return DepthOutput(disps=tuple(disps), features=features, probabilities=probabilities)
+        disps = with_coarser((disp,), self.config.scales)
+        return DepthOutput(disps=disps, features=features, probabilities=probabilities)
 
 
 def _dilate(block: nn.Module, dilation: int) -> None:

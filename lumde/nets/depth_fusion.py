@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision import models
 
-from lumde.nets.base import DepthNet, fp32_sigmoid_head, tapped_maps
+from lumde.nets.base import DepthNet, fp32_sigmoid_head, tapped_maps, with_coarser
 from lumde.nets.weights import load_encoder
 from lumde.structures import DepthOutput
 
@@ -67,10 +67,8 @@ class DepthFusion(DepthNet):
             for weigh, squeeze, level in zip(self.weigh, self.squeeze, features[1:], strict=True)
         ]
         disp = fp32_sigmoid_head(self.head, self.fuse(torch.cat(levels, dim=1)))
-        disps = [F.interpolate(disp, scale_factor=2.0, mode="bilinear", align_corners=False), disp]
-        while len(disps) < self.config.scales:
-            disps.append(F.avg_pool2d(disps[-1], 2))
-        return DepthOutput(disps=tuple(disps[: self.config.scales]), features=features)
+        full = F.interpolate(disp, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return DepthOutput(disps=with_coarser((full, disp), self.config.scales), features=features)
 
 
 class _Excitation(nn.Module):
