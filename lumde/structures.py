@@ -26,6 +26,11 @@ class FrameKey:
     position: int
     name: str
 
+    @property
+    def path(self) -> str:
+        """Sequence and name: what batches, caches and messages call the frame."""
+        return f"{self.sequence}/{self.name}"
+
 
 @dataclass
 class Frame:

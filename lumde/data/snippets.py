@@ -87,7 +87,7 @@ class Snippets(Dataset[dict[str, Any]]):
     def keys(self) -> list[str]:
         """Names of the usable targets, as samples carry them."""
         targets = (self.dataset.targets[index] for index in self._indices)
-        return [f"{key.sequence}/{key.name}" for key in targets]
+        return [key.path for key in targets]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Decode one target with its sources, once if all samples fit into KEPT_BYTES.
@@ -108,7 +108,7 @@ class Snippets(Dataset[dict[str, Any]]):
         sample: dict[str, Any] = {
             "image": resize_image(target.image, self.size),
             "intrinsics": self._intrinsics(target),
-            "key": f"{key.sequence}/{key.name}",
+            "key": key.path,
         }
         if "depth" in self.fields:
             depth = np.zeros(self.size, np.float32) if target.depth is None else target.depth
@@ -223,16 +223,14 @@ class Snippets(Dataset[dict[str, Any]]):
     def _source(self, key: FrameKey, offset: int | str, target: Frame) -> _Source:
         neighbour = self.dataset.neighbour(key, int(offset))
         if neighbour is None:
-            raise DataError(
-                f"{key.sequence}/{key.name}: the frame {int(offset):+d} from it is gone since the start"
-            )
+            raise DataError(f"{key.path}: the frame {int(offset):+d} from it is gone since the start")
         wanted = tuple(field for field in ("mask", "pose") if field in self.fields)
         source = self.dataset.read_fields(neighbour, wanted)
         return _Source(source.image, _source_from_target(source, target), source.mask)
 
     def _partner(self, key: FrameKey, target: Frame) -> _Source:
         if target.right is None or target.baseline is None:
-            raise DataError(f"{key.sequence}/{key.name}: its stereo partner is gone since the start")
+            raise DataError(f"{key.path}: its stereo partner is gone since the start")
         motion = np.eye(4)
         motion[0, 3] = -float(target.baseline)  # the right camera finds every point farther to the left
         return _Source(target.right, motion, None)  # masks are those of left pictures

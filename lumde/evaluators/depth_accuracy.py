@@ -57,7 +57,7 @@ class DepthAccuracy(Evaluator):
         Raises:
             NumericsError: the prediction has non-finite or, unless aligned with a shift, negative values.
         """
-        where = f"{key.sequence}/{key.name}"
+        where = key.path
         self._check(disparity, where)
         if frame.depth is None:
             self.excluded.append(where)

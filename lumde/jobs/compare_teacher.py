@@ -90,7 +90,7 @@ def _begun(config: TrainConfig, pictures: Mapping[FrameKey, Float[Tensor, "3 h w
     assert config.teacher is not None
     plain = {"cache": ""} if hasattr(config.teacher, "cache") else {}
     teacher: Teacher = build(TEACHERS, replace(config.teacher, **plain))
-    teacher.check([_name(key) for key in pictures])
+    teacher.check([key.path for key in pictures])
     teacher.begin(torch.stack(list(pictures.values())[:FIRST]))
     return teacher
 
@@ -99,11 +99,6 @@ def _begun(config: TrainConfig, pictures: Mapping[FrameKey, Float[Tensor, "3 h w
 def _asked(teacher: Teacher, picture: Float[Tensor, "3 h w"], key: FrameKey) -> Float[np.ndarray, "h w"]:
     """Its depth of a frame; 0 = it knows nothing."""
     images = picture[None]
-    frames = FrameBatch(image=images, jittered=images, intrinsics=torch.eye(3)[None], keys=(_name(key),))
+    frames = FrameBatch(image=images, jittered=images, intrinsics=torch.eye(3)[None], keys=(key.path,))
     depth = teacher.look(frames)[0, 0]
     return torch.where(depth.isfinite() & (depth > 0), depth, 0.0).numpy()
-
-
-def _name(key: FrameKey) -> str:
-    """As batches carry it."""
-    return f"{key.sequence}/{key.name}"
