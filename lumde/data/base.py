@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from lumde.registry import Named
 from lumde.structures import Frame, FrameKey
+
+T = TypeVar("T")
 
 
 class FrameDataset(ABC):
@@ -39,3 +41,8 @@ class FrameDataset(ABC):
     def read_fields(self, key: FrameKey, fields: tuple[str, ...]) -> Frame:
         """Decode only what `fields` name, where that saves work."""
         return self.read(key)
+
+
+def thinned(items: Sequence[T], most: int) -> Sequence[T]:
+    """Every n-th of them from the first on, n as small as leaves at most `most`."""
+    return items[:: max(1, -(-len(items) // most))]

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from lumde.data import DATASETS
-from lumde.data.base import FrameDataset
+from lumde.data.base import FrameDataset, thinned
 from lumde.data.loader import Batches, LoaderConfig
 from lumde.data.snippets import SnippetConfig, Snippets
 from lumde.engine.log import to_numbers
@@ -52,8 +52,7 @@ class Validation:
         dataset: FrameDataset = build(DATASETS, config.data)
         if dataset.changes:
             raise ConfigError("validation.data changes from epoch to epoch; set validation.data.fresh=0")
-        stride = max(1, -(-len(dataset.targets) // config.max_frames))
-        dataset.targets = dataset.targets[::stride]
+        dataset.targets = thinned(dataset.targets, config.max_frames)
         return cls(method, model, dataset, _batches(method, dataset, snippets), config.align)
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lumde.config import to_dict
+from lumde.data.base import thinned
 from lumde.errors import LumdeError
 from lumde.files import sha256
 from lumde.jobs.study import StudyConfig, config_of
@@ -45,7 +46,7 @@ def _content(path: Path) -> str:
             return sha256(path)[:16]
     files = sorted(file for file in path.rglob("*") if file.is_file())
     text = "\n".join(f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in files)
-    for file in files[:: max(1, -(-len(files) // LOOKED_INTO))]:
+    for file in thinned(files, LOOKED_INTO):
         text += _hashed(file, file.stat().st_size, file.stat().st_mtime_ns)
     return hashlib.sha256(text.encode()).hexdigest()[:16] if files else ""
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lumde.data.base import FrameDataset
+from lumde.data.base import FrameDataset, thinned
 from lumde.data.resize import at_centres, resize_image
 from lumde.engine.run_config import TrainConfig
 from lumde.evaluators.accuracy import evaluate_disparities, evaluate_trivial
@@ -34,8 +34,8 @@ def outside_teacher(config: TrainConfig, dataset: FrameDataset) -> dict[str, flo
     imitated = config.teacher is not None and METHODS[config.method.name].teacher_gives
     if not imitated or "depth" not in dataset.provides:
         return None
-    spread = dataset.targets[:: -(-len(dataset.targets) // SHOWN)]
-    frames = {key: frame for key in spread if (frame := dataset.read(key)).depth is not None}
+    asked = thinned(dataset.targets, SHOWN)
+    frames = {key: frame for key in asked if (frame := dataset.read(key)).depth is not None}
     if not frames:
         return None
     size = (config.snippets.height, config.snippets.width)
