@@ -26,6 +26,7 @@ from lumde.jobs.compare_judge import declaration, judged, still_asked
 from lumde.jobs.compare_outside import outside
 from lumde.jobs.compare_run import EXTRAS, completed, sometimes
 from lumde.jobs.compare_store import Results, Say, require_same_tests, row_settings, tested_on
+from lumde.jobs.compare_teacher import TeacherErrors, outside_teachers, teaches_nothing
 from lumde.jobs.study import StudyConfig, TuningConfig, ancestors, config_of
 from lumde.jobs.tuning import Errors, try_all, with_best
 from lumde.lock import locked
@@ -79,6 +80,7 @@ def _compared(
     declared, text = _declared(study, out), dump(study)
     errors: Errors = {}
     if study.tuning:
+        outside_teachers(study, opened, folder, out, say)  # told before hours of tries
         errors = _tuned(study, study.tuning, opened, folder, out, say)
         study = with_best(study, study.tuning, errors)
     runs = StudyRuns(study, opened, folder, out, say)
@@ -86,8 +88,9 @@ def _compared(
         _require_apart(study, opened, _ended_by(study, folder, out))
     write_text(out / "study.yaml", text)  # the one that these results are of: another was refused
     trivial = _trivial(study, opened, tests, folder, out)
+    teachers = outside_teachers(study, opened, folder, out, say)
     results = runs.run()
-    summary = summary_of(study, results, trivial, declared) | {"tuning": _listed(study, errors)}
+    summary = summary_of(study, results, trivial, declared, teachers) | {"tuning": _listed(study, errors)}
     write_json(out / "study.json", summary)
     write_study(out, summary)
     return summary
@@ -218,6 +221,7 @@ def summary_of(
     results: Results,
     trivial: dict[str, Any],
     declared: dict[str, Any],
+    teachers: Mapping[str, TeacherErrors],
 ) -> dict[str, Any]:
     """Means over seeds of every row and test, and the declared contrasts."""
     rows = {}
@@ -234,14 +238,18 @@ def summary_of(
         "judged_on": study.judged_on,
         "rows": rows,
         "trivial": trivial,
-        **judged(study, results, declared, _poorly_taught(study, results, rows, trivial)),
+        **judged(study, results, declared, _poorly_taught(study, rows, trivial, teachers)),
+        "outside_teachers": dict(teachers),
         "overrides": list(study.overrides),
         "tests": study.tests,
     }
 
 
 def _poorly_taught(
-    study: StudyConfig, results: Results, rows: dict[str, Any], trivial: dict[str, Any]
+    study: StudyConfig,
+    rows: dict[str, Any],
+    trivial: dict[str, Any],
+    from_outside: Mapping[str, TeacherErrors],
 ) -> set[str]:
     """Rows whose teacher is no better than a map that ignores the picture, or than the row it must beat."""
     errors = {name: row["tests"][study.judged_on]["abs_rel"] for name, row in rows.items()}
@@ -249,14 +257,8 @@ def _poorly_taught(
     teachers = {row.teacher for row in study.rows.values()} - {""}
     bars = {name: min(least, errors.get(study.teacher_beats.get(name, ""), least)) for name in teachers}
     poor = {name for name, bar in bars.items() if errors[name] >= bar}
-    outside = {name for name in rows if _poor_outside([results[name, seed] for seed in study.seeds])}
-    return {name for name in study.rows if name in outside or ancestors(study, name) & (poor | outside)}
-
-
-def _poor_outside(runs: list[Mapping[str, Any]]) -> bool:
-    """Whether a teacher that no row made is no better than trivial maps; unknown in results of before."""
-    found = [run["outside_teacher"] for run in runs if run.get("outside_teacher")]
-    return bool(found) and sum(one["teacher"] - one["trivial"] for one in found) >= 0
+    misled = {name for name, errors in from_outside.items() if teaches_nothing(errors)}
+    return {name for name in study.rows if name in misled or ancestors(study, name) & (poor | misled)}
 
 
 def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:

@@ -128,6 +128,11 @@ def _joined(
     }
     maps = {name: summary["trivial"][summary["judged_on"]] for name, summary in summaries.items()}
     trivial = {ALL: {kind: _means(one[kind] for one in maps.values()) for kind in maps[next(iter(maps))]}}
+    teachers = {
+        row: _means(summary["outside_teachers"][row] for summary in summaries.values())
+        for row in first.rows
+        if all(row in summary["outside_teachers"] for summary in summaries.values())
+    }
     files = {name: out / name / "declared.json" for name in studies}
     asked = [
         {**still_asked(studies[name], read_json(file)), "judged_on": ALL} if file.exists() else {}
@@ -135,7 +140,7 @@ def _joined(
     ]
     # Asked before each part's first result, or nobody knows.
     declared = asked[0] if known and all(one == asked[0] for one in asked) else {}
-    return summary_of(whole, results, trivial | maps, declared) | {"tuning": []}
+    return summary_of(whole, results, trivial | maps, declared, teachers) | {"tuning": []}
 
 
 def _mean_result(parts: Mapping[str, tuple[dict[str, Any], str]]) -> dict[str, Any]:

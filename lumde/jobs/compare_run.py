@@ -22,7 +22,6 @@ from lumde.engine.same import require_same
 from lumde.errors import ConfigError
 from lumde.evaluators.accuracy import evaluate_frames, image_predictor
 from lumde.files import read_json, write_json
-from lumde.jobs.compare_teacher import outside_teacher
 from lumde.losses.pixelwise import aligned_log_l1
 from lumde.metrics.cost import network_cost
 from lumde.models import DepthModel, load, resize_disparity
@@ -63,7 +62,6 @@ def run_one(run: Run) -> dict[str, Any]:
         "notes": training.get("notes", []),
         **{name: training.get(name) for name in EXTRAS},
         **network_cost(model.net, model.config.height, model.config.width),
-        "outside_teacher": outside_teacher(config, run.data) if teacher is None else None,
         "tests": tests,
     }
 

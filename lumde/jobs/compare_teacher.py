@@ -1,7 +1,9 @@
 """Whether a teacher that no row of a study made has anything to teach."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +14,73 @@ from lumde.data.base import FrameDataset, thinned
 from lumde.data.resize import at_centres, resize_image
 from lumde.engine.run_config import TrainConfig
 from lumde.evaluators.accuracy import evaluate_disparities, evaluate_trivial
+from lumde.files import read_json, write_json
+from lumde.jobs.compare_outside import outside
+from lumde.jobs.compare_store import Say, row_settings
+from lumde.jobs.study import StudyConfig, config_of
 from lumde.methods import METHODS
-from lumde.registry import build
+from lumde.registry import Named, build
 from lumde.structures import Frame, FrameBatch, FrameKey
 from lumde.teachers import TEACHERS
 from lumde.teachers.base import Teacher
+from lumde.worlds import VERSION
 
 SHOWN = 64  # frames, evenly spread, on which it is held against maps that ignore the picture
 FIRST = 8  # pictures that it looks at before it is asked (`Teacher.begin`)
+TeacherErrors = dict[str, float]  # abs_rel of `teacher` and of `trivial`
+
+
+def outside_teachers(
+    study: StudyConfig, open_data: Callable[[Named], FrameDataset], folder: Path, out: Path, say: Say
+) -> dict[str, TeacherErrors]:
+    """Errors of every row's teacher that no row made, and of the best maps that ignore what it sees.
+
+    No seed changes them: `out`/outside_teachers.json keeps them for the next start.
+
+    Args:
+        study: whose rows learn from them.
+        open_data: gives the frames of a row.
+        folder: of the study's file.
+        out: of the study.
+        say: hears what was found.
+
+    Returns:
+        What `outside_teacher` says, of the rows of which it says anything.
+    """
+    file = out / "outside_teachers.json"
+    known: list[dict[str, Any]] = read_json(file) if file.exists() else []
+    found = {}
+    for name in [name for name, row in study.rows.items() if not row.teacher]:
+        config = config_of(study, name, folder, out)
+        about = {"row": _about(study, name, folder), "taken": outside(study, name, folder, out)}
+        errors: TeacherErrors = next((one["errors"] for one in known if one["about"] == about), {})
+        if not errors and (new := outside_teacher(config, open_data(config.data))):
+            errors = new
+            known.append({"about": about, "errors": errors})
+            write_json(file, known)
+            say(f"rows.{name}: {_told(errors)}")
+        if errors:
+            found[name] = errors
+    return found
+
+
+def _about(study: StudyConfig, name: str, folder: Path) -> dict[str, Any]:
+    """What an outside teacher's errors depend on, beside its weights or maps."""
+    row = row_settings(study, name, folder)
+    return {part: row[part] for part in ("teacher", "snippets", "data")} | {"generator": VERSION}
+
+
+def _told(errors: TeacherErrors) -> str:
+    text = (
+        f"its teacher's abs_rel is {errors['teacher']:.3f} on frames that it teaches, "
+        f"{errors['trivial']:.3f} that of the best map that ignores them"
+    )
+    return f"{text}: no verdict on who learns from it" if teaches_nothing(errors) else text
+
+
+def teaches_nothing(errors: TeacherErrors) -> bool:
+    """Whether a teacher is no better than a map that ignores the picture."""
+    return errors["teacher"] >= errors["trivial"]
 
 
 def outside_teacher(config: TrainConfig, dataset: FrameDataset) -> dict[str, float] | None:

@@ -36,6 +36,13 @@ def write_study(out: Path, summary: Mapping[str, Any]) -> None:
         "*extra_gmacs*: what its layers multiply per picture of the training, forward, mean over steps."
     )
     sections = {name: ("", table) for name, table in tables.items()} | {
+        "Teachers from outside": (
+            "abs_rel on frames that they teach, and of the best map that ignores these",
+            [
+                {"row": summary["rows"][name]["title"], **errors}
+                for name, errors in summary["outside_teachers"].items()
+            ],
+        ),
         "Contrasts": (
             f"judged on {summary['judged_on']}; exploratory = asked after the first result, or of seeds that "
             "were not declared",

@@ -8,7 +8,7 @@ import pytest
 
 from lumde.config import load
 from lumde.errors import ConfigError
-from lumde.jobs.compare_judge import declaration
+from lumde.jobs.compare_judge import POOR, declaration
 from lumde.jobs.compare_parts import ALL, PartsConfig, _joined, _require_alike, run_study
 from lumde.jobs.study import StudyConfig
 
@@ -86,12 +86,16 @@ def test_parts_are_worlds_of_the_whole(joint, tmp_path):
                 )
                 text = json.dumps({**costs, "tests": {"shapes": test}})
                 (folder / "results" / f"{row}-seed{seed}.json").write_text(text)
-    part = {"judged_on": "shapes", "trivial": {"shapes": {"constant_depth": metrics | {"abs_rel": 0.5}}}}
+    maps = {"constant_depth": metrics | {"abs_rel": 0.5}}
+    part = {"judged_on": "shapes", "trivial": {"shapes": maps}, "outside_teachers": {}}
     found = _joined(studies, dict.fromkeys(names, part), tmp_path / "out", True)
     one = found["contrasts"]["more steps"]
     assert one["mean"] == pytest.approx(expected.mean()) and one["verdict"] == "helps"
     assert found["claims"]["no worse"]["holds"] == "exploratory"  # nobody declared it
     assert found["rows"]["first"]["steps"] == 1
+    taught = part | {"outside_teachers": {"second": {"teacher": 0.4, "trivial": 0.3}}}
+    misled = _joined(studies, dict.fromkeys(names, taught), tmp_path / "out", True)
+    assert misled["contrasts"]["more steps"]["verdict"] == POOR
     dropped = _joined(studies, dict.fromkeys(names, part), tmp_path / "out", False)
     assert dropped["contrasts"]["more steps"]["verdict"] == "exploratory"
     rows = declaration(studies["part0"])["rows"]

@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lumde.config import load
 from lumde.data import DATASETS
 from lumde.engine.run_config import TrainConfig, load_config
+from lumde.jobs import compare_teacher
 from lumde.jobs.compare import compare
-from lumde.jobs.compare_teacher import outside_teacher
+from lumde.jobs.compare_all import Opened
+from lumde.jobs.compare_teacher import outside_teacher, outside_teachers
+from lumde.jobs.study import StudyConfig
 from lumde.registry import build
 
 
@@ -76,16 +80,67 @@ def test_nothing_is_said_where_nothing_is_imitated_or_measured(base, dataset, wr
     assert outside_teacher(config, blind) is None
 
 
+def write_study(path: Path, maps: Path, *more: str) -> Path:
+    teacher = f"teacher={{name: maps, path: {maps}, answers: depth}}"
+    row = f"{{config: base.yaml, overrides: ['method={{name: response}}', '{teacher}']}}"
+    path.write_text(
+        "seeds: [0, 1]\nat_once: 0\n"
+        "tests: {shapes: {name: synthetic, test_set: shifted-v1, worlds: 2, height: 32, width: 64}}\n"
+        f"rows:\n  plain: {{config: base.yaml}}\n  taught: {row}\n  again: {row}\n"
+        "contrasts: {a teacher: [taught, plain]}\n" + "\n".join(more)
+    )
+    return path
+
+
 def test_there_is_no_verdict_on_who_learned_from_noise(base, write, tmp_path):
     for name, of, poor in (("exact", lambda depth: depth, False), ("noise", noise, True)):
-        teacher = f"teacher={{name: maps, path: {write(name, of)}, answers: depth}}"
-        study = tmp_path / f"{name}.yaml"
-        study.write_text(
-            "seeds: [0]\nat_once: 0\n"
-            "tests: {shapes: {name: synthetic, test_set: shifted-v1, worlds: 2, height: 32, width: 64}}\n"
-            "rows:\n  plain: {config: base.yaml}\n"
-            f"  taught: {{config: base.yaml, overrides: ['method={{name: response}}', '{teacher}']}}\n"
-            "contrasts: {a teacher: [taught, plain]}\n"
+        study, out, said = (
+            write_study(tmp_path / f"{name}.yaml", write(name, of)),
+            tmp_path / f"out_{name}",
+            [],
         )
-        verdict = compare(study, tmp_path / f"out_{name}", False, lambda _: None)["contrasts"]["a teacher"]
-        assert ("no better than a trivial map" in verdict["verdict"]) == poor
+        verdict = compare(study, out, False, said.append)["contrasts"]["a teacher"]["verdict"]
+        assert ("no better than a trivial map" in verdict) == poor
+        told = [line for line in said if "its teacher's abs_rel" in line]
+        assert len(told) == 1  # by the first of the rows that share it, under the first seed
+        assert said.index(told[0]) < said.index("plain, seed 0 ...")  # before any training
+        assert ("no verdict on who learns from it" in told[0]) == poor
+        assert "Teachers from outside" in (out / "study.md").read_text()
+
+
+def test_a_teacher_from_outside_is_looked_at_once(base, write, tmp_path, monkeypatch):
+    looks = []
+
+    def counted(config, dataset):
+        looks.append(config.method.name)
+        return outside_teacher(config, dataset)
+
+    monkeypatch.setattr(compare_teacher, "outside_teacher", counted)
+    tuning = (
+        "tuning: {tries: [optimizer.rate=1.0e-3, optimizer.rate=1.0e-4], seed: 9,\n"
+        "  test: {name: synthetic, worlds: 2, height: 32, width: 64, seed: 77}}\n"
+    )
+    study, out = (
+        write_study(tmp_path / "study.yaml", write("exact", lambda depth: depth), tuning),
+        tmp_path / "out",
+    )
+    first = compare(study, out, False, lambda _: None)
+    assert looks.count("response") == 1
+    assert first["outside_teachers"]["taught"] == first["outside_teachers"]["again"]
+    assert compare(study, out, True, lambda _: None)["outside_teachers"] == first["outside_teachers"]
+    assert looks.count("response") == 1
+    (out / "outside_teachers.json").write_text("[]")
+    assert compare(study, out, True, lambda _: None)["outside_teachers"] == first["outside_teachers"]
+    assert looks.count("response") == 2
+
+
+def test_other_maps_are_looked_at_again(base, write, tmp_path):
+    study = write_study(tmp_path / "study.yaml", write("maps", lambda depth: depth))
+    known = load(study, StudyConfig)
+
+    def found(out: Path) -> dict[str, dict[str, float]]:
+        return outside_teachers(known, Opened(), tmp_path, out, lambda _: None)
+
+    exact = found(tmp_path)
+    write("maps", noise)
+    assert found(tmp_path)["taught"]["teacher"] > exact["taught"]["teacher"]
