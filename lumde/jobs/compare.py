@@ -238,14 +238,14 @@ def summary_of(
         "judged_on": study.judged_on,
         "rows": rows,
         "trivial": trivial,
-        **judged(study, results, declared, _poorly_taught(study, rows, trivial, teachers)),
+        **judged(study, results, declared, poorly_taught(study, rows, trivial, teachers)),
         "outside_teachers": dict(teachers),
         "overrides": list(study.overrides),
         "tests": study.tests,
     }
 
 
-def _poorly_taught(
+def poorly_taught(
     study: StudyConfig,
     rows: dict[str, Any],
     trivial: dict[str, Any],
@@ -257,8 +257,9 @@ def _poorly_taught(
     teachers = {row.teacher for row in study.rows.values()} - {""}
     bars = {name: min(least, errors.get(study.teacher_beats.get(name, ""), least)) for name in teachers}
     poor = {name for name, bar in bars.items() if errors[name] >= bar}
+    # What a row misled from outside teaches is judged by its own errors, as every row's.
     misled = {name for name, errors in from_outside.items() if teaches_nothing(errors)}
-    return {name for name in study.rows if name in misled or ancestors(study, name) & (poor | misled)}
+    return {name for name in study.rows if name in misled or ancestors(study, name) & poor}
 
 
 def _mean(tests: list[dict[str, Any]]) -> dict[str, float]:

@@ -92,7 +92,7 @@ def outside_teacher(config: TrainConfig, dataset: FrameDataset) -> dict[str, flo
     Returns:
         abs_rel of `teacher` and of `trivial`; None where nothing imitates it or nobody measured depth.
     """
-    imitated = config.teacher is not None and METHODS[config.method.name].teacher_gives
+    imitated = config.teacher is not None and METHODS[config.method.name].asks_teacher(config.method)
     if not imitated or "depth" not in dataset.provides:
         return None
     asked = thinned(dataset.targets, SHOWN)

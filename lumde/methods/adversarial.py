@@ -86,6 +86,7 @@ class Adversarial(Method):
         """Join student, frozen teacher, critic and the student's pose network."""
         super().__init__()
         self.config, self.student, self.teacher = config, student, teacher
+        self.imitates = self.asks_teacher(config)
         if self.imitates:
             require_teacher(teacher, type(self).__name__)
         self.critic = build(CRITICS, config.critic) if config.critic and config.holistic_weight else None
@@ -104,10 +105,10 @@ class Adversarial(Method):
         late = {"holistic": self.config.warmup_steps} if self.critic is not None else {}
         return late | ({"arbiter": self.arbiter.config.after_steps} if self.arbiter else {})
 
-    @property
-    def imitates(self) -> bool:
+    @classmethod
+    def asks_teacher(cls, config: Config) -> bool:
         """False when every teacher term is off: the undistilled row of an ablation."""
-        return bool(self.config.pixel_weight or self.config.pair_weight or self.config.holistic_weight)
+        return bool(config.pixel_weight or config.pair_weight or config.holistic_weight)
 
     @property
     def compares_features(self) -> bool:

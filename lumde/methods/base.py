@@ -48,6 +48,11 @@ class Method(nn.Module, ABC):
     def terms(self, batch: Streams, phase: str, step: int) -> dict[str, Float[Tensor, ""]]:
         """Weighted scalar terms of `phase`; the loop minimises their sum and logs each."""
 
+    @classmethod
+    def asks_teacher(cls, config: Any) -> bool:  # noqa: ARG003 - some methods have weights that say no
+        """Whether a teacher is imitated, by the method's own Config."""
+        return bool(cls.teacher_gives)
+
     def check(self) -> None:  # noqa: B027 - most methods hold nothing that can contradict
         """Refuse parts that contradict each other, once all of them are told how frames come."""
 

@@ -10,7 +10,7 @@ from lumde.config import load
 from lumde.data import DATASETS
 from lumde.engine.run_config import TrainConfig, load_config
 from lumde.jobs import compare_teacher
-from lumde.jobs.compare import compare
+from lumde.jobs.compare import compare, poorly_taught
 from lumde.jobs.compare_all import Opened
 from lumde.jobs.compare_teacher import outside_teacher, outside_teachers
 from lumde.jobs.study import StudyConfig
@@ -80,6 +80,18 @@ def test_nothing_is_said_where_nothing_is_imitated_or_measured(base, dataset, wr
     assert outside_teacher(config, blind) is None
 
 
+def test_nothing_is_said_of_a_teacher_whose_terms_are_all_off(base, dataset, write):
+    config = taught(base, write("noise", noise))
+    weights = "pair_weight: 0, holistic_weight: 0, video: {pose: {name: pose_resnet}}"
+
+    def found(pixel_weight):
+        method = load_config(base, [f"method={{name: adversarial, pixel_weight: {pixel_weight}, {weights}}}"])
+        return outside_teacher(replace(config, method=method.method), dataset)
+
+    assert found(0.0) is None
+    assert found(0.05)["teacher"] > found(0.05)["trivial"]
+
+
 def write_study(path: Path, maps: Path, *more: str) -> Path:
     teacher = f"teacher={{name: maps, path: {maps}, answers: depth}}"
     row = f"{{config: base.yaml, overrides: ['method={{name: response}}', '{teacher}']}}"
@@ -106,6 +118,24 @@ def test_there_is_no_verdict_on_who_learned_from_noise(base, write, tmp_path):
         assert said.index(told[0]) < said.index("plain, seed 0 ...")  # before any training
         assert ("no verdict on who learns from it" in told[0]) == poor
         assert "Teachers from outside" in (out / "study.md").read_text()
+
+
+def test_a_row_is_judged_by_its_own_errors_once_it_teaches(base, tmp_path):
+    path = write_study(tmp_path / "study.yaml", tmp_path / "maps")
+    path.write_text(path.read_text().replace("again: {", "again: {teacher: taught, "))
+    study = load(path, StudyConfig)
+    trivial = {"shapes": {"training mean": {"abs_rel": 0.3}}}
+    noisy = {"taught": {"teacher": 0.25, "trivial": 0.2}}
+
+    def poor(taught, from_outside):
+        errors = {"plain": 0.2, "taught": taught, "again": 0.2}
+        rows = {name: {"tests": {"shapes": {"abs_rel": error}}} for name, error in errors.items()}
+        return poorly_taught(study, rows, trivial, from_outside)
+
+    assert poor(0.2, {}) == set()
+    assert poor(0.2, noisy) == {"taught"}  # it learned more than it was told
+    assert poor(0.31, {}) == {"again"}
+    assert poor(0.31, noisy) == {"taught", "again"}
 
 
 def test_a_teacher_from_outside_is_looked_at_once(base, write, tmp_path, monkeypatch):
