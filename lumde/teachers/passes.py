@@ -17,7 +17,7 @@ class PassesConfig(NetworkTeacherConfig):
 
     # Better labels than one pass: log depth averaged over inputs of these sizes (times the network's
     # own) and over mirrored ones. Each costs a pass, in proportion to its area. Mirrored passes gained 1 %;
-    # sizes are for networks that learned from several: one of ours erred 41 to 54 % more at 1.5 times its own.
+    # sizes are for networks that learned from several: ours erred 41 to 54 % more at 1.5 times its own.
     sizes: tuple[float, ...] = (1.0,)
     flip: bool = False
     # Deviation of log depth between the passes above which a pixel teaches nothing; 0 = all pixels do.
