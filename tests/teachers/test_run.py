@@ -1,5 +1,6 @@
 """Teachers do not change, whatever happens around them."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,3 +135,25 @@ def test_where_passes_differ_labels_weigh_less(teacher):
     assert teacher.weights(batch) is None
     with pytest.raises(ValueError, match="spread"):
         RunTeacher.Config(path="x", spread=0.1)
+
+
+def test_how_far_passes_of_other_sizes_lie_is_told(teacher, tmp_path, monkeypatch):
+    def begun(**options):
+        return build(TEACHERS, RunTeacher.Config(path=str(tmp_path), **options)).begin(
+            torch.rand(2, 3, 32, 64)
+        )
+
+    def asked(
+        _self, images, size
+    ):  # 1.5 is half a log away in half of every picture, 2 is twice as far everywhere
+        answer = torch.ones_like(images[:, :1])
+        if size == 1.5:
+            answer[..., :30] *= math.exp(0.5)
+        return 2 * answer if size == 2 else answer
+
+    monkeypatch.setattr(RunTeacher, "ask", asked)
+    assert begun(flip=True) == []
+    enlarged, doubled = begun(sizes=(1.0, 1.5, 2.0))
+    assert "at 1.5 times its size it answers 0.234 off" in enlarged  # .5 in 30 columns of 64
+    assert "seems to know one size alone" in enlarged
+    assert "answers 0.000 off" in doubled and "leave" not in doubled  # a factor is no matter
