@@ -74,7 +74,11 @@ class PassesTeacher(Teacher):
         said = (
             f"teacher: at {size:g} times its size it answers {off:.3f} off (mean |log depth|, one factor out)"
         )
-        return said if off < FAR else f"{said}: it seems to know one size alone; leave teacher.sizes away"
+        return (
+            said
+            if off < FAR
+            else f"{said}: it seems to know one size alone; leave {size:g} out of teacher.sizes"
+        )
 
     @property
     def weighs(self) -> bool:  # type: ignore[override]

@@ -156,4 +156,4 @@ def test_how_far_passes_of_other_sizes_lie_is_told(teacher, tmp_path, monkeypatc
     enlarged, doubled = begun(sizes=(1.0, 1.5, 2.0))
     assert "at 1.5 times its size it answers 0.234 off" in enlarged  # .5 in 30 columns of 64
     assert "seems to know one size alone" in enlarged
-    assert "answers 0.000 off" in doubled and "leave" not in doubled  # a factor is no matter
+    assert "answers 0.000 off" in doubled and "one size" not in doubled  # a factor is no matter
